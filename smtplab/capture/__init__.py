@@ -1,0 +1,1 @@
+"""Octets to columns: files, records, links, connections, reassembly. Knows TCP, not SMTP; imports no pandas."""

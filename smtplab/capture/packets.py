@@ -1,0 +1,70 @@
+"""TCP packets as columns: where each one's octets lie, and when it came."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+Integers = NDArray[np.int64]
+Octets = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One capture file: its name as given, and where its octets begin in the buffer."""
+
+    name: str
+    base: int
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """Something of a file that could not be read: becomes a finding and a `CaptureWarning`.
+
+    `rule` is a finding's rule (`capture-damaged`, `capture-cut-short`, `unknown-link-type`, `packets-not-read`), `frame` the first
+    packet concerned (None where no packet is), `offset` the octet in the file (None where it is the file as a whole).
+    """
+
+    rule: str
+    file: int
+    summary: str
+    frame: int | None = None
+    offset: int | None = None
+
+
+@dataclass(slots=True)
+class Packets:
+    """The TCP packets of one or more files, in order of time (file order breaks ties); one item a packet in every column.
+
+    Positions count octets from the start of `buf`, so that a position names the file as well.
+    """
+
+    buf: Octets  # read-only; the files' octets (uncompressed), one file behind the other
+    files: list[File]
+    time: Integers  # nanoseconds since 1970-01-01 UTC
+    frame: Integers  # number of the packet in its file, from 1, counting packets of every kind
+    ip: Integers  # where the (innermost) IPv4 or IPv6 header begins
+    tcp: Integers  # where the TCP header begins
+    pos: Integers  # where the TCP payload begins
+    size: Integers  # octets of payload on the wire, by the IP header's length
+    captured: Integers  # octets of payload in the file, at most `size`
+    flags: Octets  # TCP flags, FIN = 1 … CWR = 128
+    scope: Integers  # tells equal addresses apart: 0, or a mixture of the VLAN ids and tunnel ids above the IP header
+    packets: int = 0  # packets of every kind in the files
+    damage: list[Damage] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+    @property
+    def words(self) -> NDArray[np.uint64]:
+        """The same memory as `buf`, eight octets an item, the last incomplete word left out."""
+        whole: NDArray[np.uint64] = self.buf[: len(self.buf) // 8 * 8].view(np.uint64)
+        return whole
+
+    def file_of(self, position: Integers) -> Integers:
+        """The number of the file that each position lies in."""
+        bases = np.array([f.base for f in self.files], np.int64)
+        return (np.searchsorted(bases, position, side="right") - 1).astype(np.int64)

@@ -1,0 +1,1 @@
+"""A frame in, a picture out. Imports no sockets and no widgets."""

@@ -1,0 +1,1 @@
+"""What is inside a message: header fields and their decoding. Imports no pandas, no sockets."""

@@ -1,0 +1,1 @@
+"""One rule, one function, over frames and octets."""

@@ -1,0 +1,1 @@
+"""Columns to pandas, lazily: `Capture`, `Session` and the frames of `smtplab.schema`."""

@@ -1,0 +1,94 @@
+"""The one decorator of the compiled loops, and where their machine code is kept.
+
+Two speeds, one result: with numba the loops are compiled once a machine and cached; without it, or with
+`NUMBA_DISABLE_JIT=1`, the same functions run as plain Python. Three rules keep the two equal:
+
+- octets are read as `int(buf[p])`, columns are int64 (or uint8 for flags), so nothing wraps and nothing turns to float;
+- a table is an argument, never a global: numba would freeze a global into the machine code and not see it change.
+  Plain integers that name a field or a state may be globals, for the cache's name holds a hash of every source;
+- no slices, no records, no negative indices: bounds checks (left on: captures are hostile) catch neither.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import pathlib
+import platform
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import numpy as np
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+try:
+    import numba
+except ImportError:  # a browser's Python has no numba: the loops run as they stand
+    numba = None
+
+COMPILED = numba is not None and not numba.config.DISABLE_JIT
+READY_MARK = "ready"
+
+
+@functools.cache
+def cache_folder() -> pathlib.Path:
+    """Where this version's machine code is kept: a folder named after every kernel's source and every compiler's version.
+
+    numba itself notices a change in a kernel's own file only: not in a function it calls, a constant, or the flags.
+    """
+    import platformdirs
+
+    package = pathlib.Path(__file__).parent
+    digest = hashlib.sha256()
+    for source in sorted(package.rglob("*.py")):
+        text = source.read_bytes()
+        if b"kernel" in text:  # the loops, and the tables and constants whose files say that kernels use them
+            digest.update(source.relative_to(package).as_posix().encode() + b"\0" + text)
+    versions = (platform.python_version(), np.__version__, getattr(numba, "__version__", ""), platform.machine())
+    digest.update("|".join(versions).encode())
+    base = os.environ.get("SMTPLAB_CACHE") or platformdirs.user_cache_dir("smtplab", appauthor=False)
+    return pathlib.Path(base) / f"kernels-{digest.hexdigest()[:16]}"
+
+
+def kernel(function: Function) -> Function:
+    """Compile `function` where numba is at hand; it may be called from other kernels only."""
+    if not COMPILED:
+        return function
+    before = numba.config.CACHE_DIR
+    numba.config.CACHE_DIR = str(cache_folder())  # read when the dispatcher is made; other users of numba keep theirs
+    try:
+        return cast(Function, numba.njit(cache=True, nogil=True, boundscheck=True)(function))
+    finally:
+        numba.config.CACHE_DIR = before
+
+
+def entry(function: Function) -> Function:
+    """As `kernel`, for a loop that Python calls: uncompiled, its arrays become memoryviews, whose items are exact ints."""
+    if COMPILED:
+        return kernel(function)
+
+    @functools.wraps(function)
+    def plain(*arguments: Any) -> Any:
+        return function(*[memoryview(a) if isinstance(a, np.ndarray) else a for a in arguments])
+
+    return cast(Function, plain)
+
+
+def announce() -> None:
+    """Say, before the first compilation on this machine, why the next half minute is silent."""
+    if COMPILED and not (cache_folder() / READY_MARK).exists():
+        print("smtplab: compiling its readers once for this machine, about 20 seconds ...", file=sys.stderr, flush=True)
+
+
+def remember() -> None:
+    """Note that every kernel has been compiled, so that the next start says nothing."""
+    mark = cache_folder() / READY_MARK
+    if COMPILED and not mark.exists():
+        try:
+            mark.parent.mkdir(parents=True, exist_ok=True)
+            mark.touch()
+        except OSError:  # an unwritable cache costs time, never the result
+            return

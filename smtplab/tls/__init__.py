@@ -1,0 +1,1 @@
+"""What TLS shows in clear: the two hellos. Imports no pandas, no sockets."""
