@@ -3,22 +3,28 @@
 Two speeds, one result: with numba the loops are compiled once a machine and cached; without it, or with
 `NUMBA_DISABLE_JIT=1`, the same functions run as plain Python. Three rules keep the two equal:
 
-- octets are read as `int(buf[p])`, columns are int64 (or uint8 for flags), so nothing wraps and nothing turns to float;
+- octets are read as `int(buf[p]) & 255`, columns are int64 (or uint8 for flags): numba makes a bare `int(uint8)` an unsigned
+  number, whose difference with a signed one is a float, and plain uint8 would wrap;
 - a table is an argument, never a global: numba would freeze a global into the machine code and not see it change.
   Plain integers that name a field or a state may be globals, for the cache's name holds a hash of every source;
 - no slices, no records, no negative indices: bounds checks (left on: captures are hostile) catch neither.
+
+Parameters are annotated with the types below. Then the decorator gives numba the one signature that it has to compile:
+left to guess, it would compile a kernel again for every constant that some caller passes.
 """
 
 from __future__ import annotations
 
 import functools
 import hashlib
+import inspect
 import os
 import pathlib
 import platform
 import sys
+import typing
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Annotated, Any, TypeVar, cast
 
 import numpy as np
 
@@ -28,6 +34,15 @@ try:
     import numba
 except ImportError:  # a browser's Python has no numba: the loops run as they stand
     numba = None
+
+# What a kernel takes. To the type checker they are Any: compiled, their items are machine numbers; plain, Python's.
+Buffer = Annotated[Any, "uint8", 1, "read-only"]  # a capture's octets
+Words = Annotated[Any, "uint64", 1, "read-only"]  # the same, eight octets an item
+Flags = Annotated[Any, "uint8", 1, "writable"]
+Column = Annotated[Any, "int64", 1, "writable"]
+Table = Annotated[Any, "int64", 2, "writable"]
+Cube = Annotated[Any, "int64", 5, "writable"]
+Slots = Annotated[Any, "int32", 1, "writable"]
 
 COMPILED = numba is not None and not numba.config.DISABLE_JIT
 READY_MARK = "ready"
@@ -53,6 +68,22 @@ def cache_folder() -> pathlib.Path:
     return pathlib.Path(base) / f"kernels-{digest.hexdigest()[:16]}"
 
 
+def signature(function: Callable[..., Any]) -> tuple[Any, ...] | None:
+    """The numba types of the function's parameters, None where one of them is not annotated with a type of this file."""
+    found = []
+    hints = typing.get_type_hints(function, include_extras=True)
+    for name in inspect.signature(function).parameters:
+        hint = hints.get(name)
+        if hint is int:
+            found.append(numba.types.int64)
+        elif typing.get_origin(hint) is Annotated:
+            dtype, dimensions, access = hint.__metadata__
+            found.append(numba.types.Array(getattr(numba.types, dtype), dimensions, "C", readonly=access == "read-only"))
+        else:
+            return None
+    return tuple(found)
+
+
 def kernel(function: Function) -> Function:
     """Compile `function` where numba is at hand; it may be called from other kernels only."""
     if not COMPILED:
@@ -60,7 +91,8 @@ def kernel(function: Function) -> Function:
     before = numba.config.CACHE_DIR
     numba.config.CACHE_DIR = str(cache_folder())  # read when the dispatcher is made; other users of numba keep theirs
     try:
-        return cast(Function, numba.njit(cache=True, nogil=True, boundscheck=True)(function))
+        compile_ = numba.njit(signature(function), cache=True, nogil=True, boundscheck=True)
+        return cast(Function, compile_(function))
     finally:
         numba.config.CACHE_DIR = before
 

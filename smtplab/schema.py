@@ -75,7 +75,7 @@ IN_TRANSACTION = ("transaction", MAYBE_INT, "Number of the mail transaction it b
 PACKETS = _frame(
     "packets", "each TCP packet of an SMTP session, in capture order.",
     ("frame", INT, "Number of the packet in its file, from 1 (Wireshark's frame.number)."),
-    ("file", INT, "Which file, from 0 in the order of their first packets."),
+    ("file", INT, "Which file, from 0 in the order given."),
     ("time", TIME, "When it was captured."),
     SESSION,
     ("from_client", BOOL, "Whether the client sent it."),

@@ -54,6 +54,7 @@ class Packets:
     scope: Integers  # tells equal addresses apart: 0, or a mixture of the VLAN ids and tunnel ids above the IP header
     packets: int = 0  # packets of every kind in the files
     damage: list[Damage] = field(default_factory=list)
+    secrets: list[bytes] = field(default_factory=list)  # TLS key logs found in the files (pcapng's decryption secrets)
 
     def __len__(self) -> int:
         return len(self.time)

@@ -1,0 +1,1 @@
+"""The parts of record.py: a small network, the mail programs on it, and the scenes they play."""

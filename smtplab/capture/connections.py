@@ -1,0 +1,238 @@
+"""TCP packets to connections: who talks with whom, who opened, how it ended."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smtplab.capture.packets import Integers, Octets, Packets
+from smtplab.kernels import Buffer, Column, Flags, Slots, Table, entry, kernel
+
+FIN, SYN, RST, ACK = 1, 2, 4, 16
+
+# Fields of a connection's row. A side is 0, who sent the connection's first packet, or 1; fields of side 1 follow those of side 0.
+SCOPE, SOURCE_HIGH, SOURCE_LOW, TARGET_HIGH, TARGET_LOW, SOURCE_PORT, TARGET_PORT = range(7)
+FIRST, LAST = 7, 8  # packets
+OPENER = 9  # side that sent a SYN, or received a SYN-ACK; -1 unknown
+BASE = 10  # 10, 11: sequence number of the stream's first octet
+KNOWN = 12  # 12, 13: 0 no packet yet, 1 guessed from packets, 2 from a SYN, or from the answer to it
+SYN_PACKET = 14  # 14, 15: the side's first SYN or SYN-ACK, -1 none
+FINISH = 16  # 16, 17: sequence number of the side's FIN, -1 none
+RESET = 18  # 18, 19: 1 if the side sent a RST
+PAYLOAD = 20  # 20, 21: octets of payload captured, repetitions counted
+SEEN = 22  # 22, 23: packets with payload
+OLDER = 24  # the connection that had the same addresses and ports before, -1 none
+FIELDS = 25
+
+# A stream whose SYN was not captured begins with the lowest sequence number of its first packets: 32 of them, at most 1 MiB
+# back, cover what reordering does; more would take a retransmission of the unseen past for the beginning.
+GUESSES = 32
+GUESS_BACK = 1 << 20
+
+
+@kernel
+def be16(buf: Buffer, p: int) -> Any:
+    return ((int(buf[p]) << 8) | int(buf[p + 1])) & 0xFFFF
+
+
+@kernel
+def be32(buf: Buffer, p: int) -> Any:
+    return ((int(buf[p]) << 24) | (int(buf[p + 1]) << 16) | (int(buf[p + 2]) << 8) | int(buf[p + 3])) & 0xFFFFFFFF
+
+
+@kernel
+def signed32(x: int) -> Any:
+    """A difference of sequence numbers as a signed number (RFC 9293 3.4: arithmetic modulo 2**32)."""
+    x = x & 0xFFFFFFFF
+    return x - 0x100000000 if x >= 0x80000000 else x
+
+
+@kernel
+def be64(buf: Buffer, p: int) -> Any:
+    """Eight octets as an int64, the top bit being the sign: only compared for equality, and hashed."""
+    high = be32(buf, p)
+    return (signed32(high) * 0x100000000) + be32(buf, p + 4)
+
+
+@kernel
+def mixed(h: int, x: int) -> Any:
+    """Mix 32-bit halves of `x` into the hash `h`; products stay below 2**63, as plain Python's would not wrap."""
+    h = (h ^ (x & 0x7FFFFFFF)) * 0x9E3779B1
+    h = ((h >> 29) ^ h) & 0x7FFFFFFF
+    h = (h ^ ((x >> 31) & 0x7FFFFFFF)) * 0x85EBCA6B
+    return ((h >> 29) ^ h) & 0x7FFFFFFF
+
+
+@kernel
+def is_another(C: Table, c: int, d: int, flags: int, seq: int) -> Any:
+    """Whether a SYN on known addresses and ports opens a new connection: its initial sequence number is not the old one's."""
+    if flags & SYN == 0:
+        return False
+    known = C[c, KNOWN + d]
+    ahead = signed32(seq + 1 - C[c, BASE + d])
+    if known == 2:
+        return ahead != 0
+    if known == 1:  # the connection was met in its middle; its own SYN, captured late, lies at or before what was seen
+        return ahead > 0 or ahead < -GUESS_BACK
+    return False
+
+
+@entry
+def connect(
+    buf: Buffer,
+    ip: Column,
+    tcp: Column,
+    size: Column,
+    captured: Column,
+    flags: Flags,
+    scope: Column,
+    salt: int,
+    table: Slots,
+    C: Table,
+    connection: Column,
+    side: Flags,
+) -> Any:
+    """Fill `C` with a row a connection, `connection` and `side` with each packet's; returns the number of connections.
+
+    `table` (a power of two of -1, at least twice the packets) maps hashed addresses to the newest connection; `salt` keeps a
+    stranger from choosing addresses that collide.
+    """
+    mask = len(table) - 1
+    count = 0
+    for i in range(len(ip)):
+        q = ip[i]
+        t = tcp[i]
+        if int(buf[q]) >> 4 == 4:
+            source_high = 0
+            target_high = 0
+            source_low = be32(buf, q + 12)
+            target_low = be32(buf, q + 16)
+        else:
+            source_high = be64(buf, q + 8)
+            source_low = be64(buf, q + 16)
+            target_high = be64(buf, q + 24)
+            target_low = be64(buf, q + 32)
+        source_port = be16(buf, t)
+        target_port = be16(buf, t + 2)
+        seq = be32(buf, t + 4)
+        ack = be32(buf, t + 8)
+        f = int(flags[i])
+        # one hash for both directions: the two ends are mixed alone and added
+        a = mixed(mixed(mixed(salt, source_high), source_low), source_port)
+        b = mixed(mixed(mixed(salt, target_high), target_low), target_port)
+        h = mixed(mixed(salt, a + b), scope[i]) & mask
+        c = -1
+        d = 0
+        while True:
+            c = table[h]
+            if c < 0:
+                break
+            if C[c, SCOPE] == scope[i]:
+                if (
+                    C[c, SOURCE_LOW] == source_low
+                    and C[c, TARGET_LOW] == target_low
+                    and C[c, SOURCE_PORT] == source_port
+                    and C[c, TARGET_PORT] == target_port
+                    and C[c, SOURCE_HIGH] == source_high
+                    and C[c, TARGET_HIGH] == target_high
+                ):
+                    d = 0
+                    break
+                if (
+                    C[c, SOURCE_LOW] == target_low
+                    and C[c, TARGET_LOW] == source_low
+                    and C[c, SOURCE_PORT] == target_port
+                    and C[c, TARGET_PORT] == source_port
+                    and C[c, SOURCE_HIGH] == target_high
+                    and C[c, TARGET_HIGH] == source_high
+                ):
+                    d = 1
+                    break
+            h = (h + 1) & mask
+        older = -1
+        if c >= 0 and is_another(C, c, d, f, seq):
+            older = c
+            c = -1
+        if c < 0:
+            c = count
+            count += 1
+            table[h] = c
+            d = 0
+            for k in range(FIELDS):
+                C[c, k] = 0
+            C[c, SCOPE] = scope[i]
+            C[c, SOURCE_HIGH] = source_high
+            C[c, SOURCE_LOW] = source_low
+            C[c, TARGET_HIGH] = target_high
+            C[c, TARGET_LOW] = target_low
+            C[c, SOURCE_PORT] = source_port
+            C[c, TARGET_PORT] = target_port
+            C[c, FIRST] = i
+            C[c, OPENER] = -1
+            C[c, SYN_PACKET] = -1
+            C[c, SYN_PACKET + 1] = -1
+            C[c, FINISH] = -1
+            C[c, FINISH + 1] = -1
+            C[c, OLDER] = older
+        connection[i] = c
+        side[i] = d
+        C[c, LAST] = i
+        if f & SYN:
+            C[c, BASE + d] = (seq + 1) & 0xFFFFFFFF
+            C[c, KNOWN + d] = 2
+            if C[c, SYN_PACKET + d] < 0:
+                C[c, SYN_PACKET + d] = i
+            if f & ACK:
+                C[c, OPENER] = 1 - d
+                if C[c, KNOWN + 1 - d] < 2:  # the SYN was not captured, its answer says where that stream begins
+                    C[c, BASE + 1 - d] = ack
+                    C[c, KNOWN + 1 - d] = 2
+            elif C[c, OPENER] < 0:
+                C[c, OPENER] = d
+        elif C[c, KNOWN + d] == 0:
+            C[c, BASE + d] = seq
+            C[c, KNOWN + d] = 1
+        elif C[c, KNOWN + d] == 1 and C[c, SEEN + d] < GUESSES:
+            back = signed32(seq - C[c, BASE + d])
+            if -GUESS_BACK < back < 0:
+                C[c, BASE + d] = seq
+        if f & ACK and f & SYN == 0 and C[c, KNOWN + 1 - d] == 0:
+            C[c, BASE + 1 - d] = ack  # of a side not met yet: its stream begins at or before what the peer acknowledges
+            C[c, KNOWN + 1 - d] = 1
+        if f & FIN:
+            C[c, FINISH + d] = (seq + size[i]) & 0xFFFFFFFF
+        if f & RST:
+            C[c, RESET + d] = 1
+        if size[i] > 0:
+            C[c, SEEN + d] += 1
+            C[c, PAYLOAD + d] += captured[i]
+    return count
+
+
+@dataclass(slots=True)
+class Connections:
+    """All TCP connections of some packets."""
+
+    rows: NDArray[np.int64]  # (connections, FIELDS), in order of first packet
+    connection: Integers  # of each packet, its row in `rows`
+    side: Octets  # of each packet, the side that sent it
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+def connections(packets: Packets) -> Connections:
+    """Tell the connections of these packets apart."""
+    n = len(packets)
+    table = np.full(1 << max(4, (2 * n).bit_length()), -1, np.int32)
+    rows = np.empty((n, FIELDS), np.int64)  # committed as it is filled
+    connection = np.empty(n, np.int64)
+    side = np.empty(n, np.uint8)
+    salt = int.from_bytes(os.urandom(3), "big")
+    p = packets
+    count = connect(p.buf, p.ip, p.tcp, p.size, p.captured, p.flags, p.scope, salt, table, rows, connection, side)
+    return Connections(rows[:count].copy(), connection, side)

@@ -1,0 +1,347 @@
+"""The server's octets: replies, and which command each one answers (kernels)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from smtplab.capture.reassembly import ACKED, LENGTH, OFFSET, POS
+from smtplab.dialogue import state as st
+from smtplab.dialogue.client import (
+    V_AUTH_RESPONSE,
+    V_DATA,
+    V_DATA_END,
+    begin_content,
+    dequeue,
+    end_content,
+    take_for_accepted,
+    write,
+)
+from smtplab.kernels import Buffer, Table, kernel
+from smtplab.smtp.verbs import NUMBER as VERB_NUMBER
+
+V_AUTH = VERB_NUMBER["AUTH"]
+V_BDAT = VERB_NUMBER["BDAT"]
+V_EHLO = VERB_NUMBER["EHLO"]
+V_EXPN = VERB_NUMBER["EXPN"]
+V_HELO = VERB_NUMBER["HELO"]
+V_LHLO = VERB_NUMBER["LHLO"]
+V_MAIL = VERB_NUMBER["MAIL"]
+V_QUIT = VERB_NUMBER["QUIT"]
+V_RCPT = VERB_NUMBER["RCPT"]
+V_RSET = VERB_NUMBER["RSET"]
+V_STARTTLS = VERB_NUMBER["STARTTLS"]
+V_VRFY = VERB_NUMBER["VRFY"]
+V_XCLIENT = VERB_NUMBER["XCLIENT"]
+
+CR, LF, BLANK, TAB, HYPHEN = 13, 10, 32, 9, 45
+PRDR_FIRST = 353  # draft-hall-prdr: one reply a recipient follows, then one for the message
+ANY_NUMBER = 1 << 62
+
+
+@kernel
+def read_reply(buf: Buffer, k: int, p: int, e: int, offset: int, S: Table, c: int, R: Table, nr: int) -> Any:
+    """Read [p, e) of the server's segment `k` up to the end of a reply.
+
+    Returns the place reached, the number of rows, and 1 where a reply was written as the last row.
+
+    Reply-line = *( Reply-code "-" [ textstring ] CRLF ) Reply-code [ SP textstring ] CRLF (RFC 5321 4.2); looser: LF ends a line,
+    and a line with no code is a reply of its own, unless it stands inside a multi-line one.
+    """
+    start = p
+    if S[c, st.REPLY_LENGTH] == 0:
+        b = int(buf[p]) & 255
+        if (offset == 0 or S[c, st.TLS_DUE]) and 20 <= b <= 23:
+            S[c, st.SERVER_TLS] = offset
+            return e, nr, 0
+        S[c, st.REPLY_SEGMENT] = k
+        S[c, st.REPLY_POS] = p
+        S[c, st.REPLY_LINES] = 0
+        S[c, st.REPLY_CODE] = -1
+        S[c, st.REPLY_COLUMN] = 0
+        S[c, st.REPLY_DIGITS] = 0
+        S[c, st.REPLY_SEPARATOR] = 0
+        S[c, st.REPLY_BEFORE] = 0
+        S[c, st.REPLY_ODDITIES] = 0
+    column = S[c, st.REPLY_COLUMN]
+    digits = S[c, st.REPLY_DIGITS]
+    separator = S[c, st.REPLY_SEPARATOR]
+    before = S[c, st.REPLY_BEFORE]
+    odd = S[c, st.REPLY_ODDITIES]
+    while p < e:
+        b = int(buf[p]) & 255
+        p += 1
+        if b != LF:
+            if before == CR and b != CR:
+                odd |= st.BARE_CR
+            if b & 128:
+                odd |= st.EIGHT_BIT
+            elif b == 0:
+                odd |= st.NUL
+            if column < 3:
+                digits = digits * 10 + b - 48 if 48 <= b <= 57 and digits >= 0 else -1
+            elif column == 3:
+                separator = b
+            column += 1
+            before = b
+            continue
+        if before != CR:
+            odd |= st.BARE_LF
+        if column >= st.LONGEST_LINE:
+            odd |= st.TOO_LONG
+        S[c, st.REPLY_LINES] += 1
+        coded = digits >= 0 and (column == 3 or (column > 3 and separator in (BLANK, HYPHEN, TAB, CR)))
+        more = coded and column > 3 and separator == HYPHEN
+        if coded:
+            if S[c, st.REPLY_CODE] >= 0 and S[c, st.REPLY_CODE] != digits:
+                odd |= st.MIXED_CODES
+            S[c, st.REPLY_CODE] = digits
+        elif S[c, st.REPLY_LINES] > 1:
+            more = True  # inside a multi-line reply, which only a line with a code can end
+        column = 0
+        digits = 0
+        separator = 0
+        before = 0
+        if more:
+            continue
+        S[c, st.REPLY_LENGTH] += p - start
+        number = S[c, st.REPLIES]
+        S[c, st.REPLIES] += 1
+        octets = S[c, st.REPLY_LENGTH]
+        first = S[c, st.REPLY_SEGMENT]
+        nr = write(R, nr, st.REPLY_ROW, c, number, 0, first, S[c, st.REPLY_POS], k, octets, odd)
+        R[nr - 1, st.CODE] = S[c, st.REPLY_CODE]
+        R[nr - 1, st.LINES] = S[c, st.REPLY_LINES]
+        R[nr - 1, st.AT] = S[c, st.COMMANDS]
+        S[c, st.REPLY_LENGTH] = 0
+        return p, nr, 1
+    S[c, st.REPLY_COLUMN] = column
+    S[c, st.REPLY_DIGITS] = digits
+    S[c, st.REPLY_SEPARATOR] = separator
+    S[c, st.REPLY_BEFORE] = before
+    S[c, st.REPLY_ODDITIES] = odd
+    S[c, st.REPLY_LENGTH] += p - start
+    return p, nr, 0
+
+
+@kernel
+def says_what_it_answers(code: int, lines: int, verb: int) -> Any:
+    """1 where a reply of this shape can only answer this verb, -1 where it says that it answers another, 0 where it does not say."""
+    if code == 354:
+        return 1 if verb == V_DATA else -1
+    if code == 221:
+        return 1 if verb == V_QUIT else -1
+    if code == 334:
+        return 1 if verb == V_AUTH or verb == V_AUTH_RESPONSE else -1
+    if code == 220:
+        return 1 if verb == V_STARTTLS or verb == V_XCLIENT else -1
+    if (
+        code == 250 and lines > 1
+    ):  # the shape of EHLO's reply; VRFY's and EXPN's can have it, HELO's by a careless server
+        if verb == V_EHLO or verb == V_LHLO:
+            return 1
+        return 0 if verb == V_VRFY or verb == V_EXPN or verb == V_HELO else -1
+    return 0
+
+
+@kernel
+def choose(S: Table, c: int, Q: Table, code: int, lines: int, acked: int) -> Any:
+    """The queue's row that this reply answers, or -1; commands that it passes over are dropped, unanswered."""
+    head = S[c, st.QUEUE_HEAD]
+    if head < 0 or Q[head, st.Q_END] > acked:
+        return -1
+    says = says_what_it_answers(code, lines, Q[head, st.Q_VERB])
+    if says > 0 or (says == 0 and S[c, st.LOST] == 0):
+        return head
+    if says < 0:
+        k = Q[head, st.Q_NEXT]
+        while k >= 0 and Q[k, st.Q_END] <= acked:
+            if says_what_it_answers(code, lines, Q[k, st.Q_VERB]) > 0:
+                while S[c, st.QUEUE_HEAD] != k:
+                    dequeue(Q, S, c)
+                return k
+            k = Q[k, st.Q_NEXT]
+    return -1 if S[c, st.LOST] else head
+
+
+@kernel
+def follow(S: Table, c: int, verb: int, reply_class: int) -> Any:
+    """What the answered command makes of the session: the client's next octets, recipients, LMTP, TLS."""
+    accepted = reply_class == 2
+    if verb == V_DATA:
+        if reply_class == 3:
+            begin_content(S, c)
+        else:
+            S[c, st.MODE] = st.COMMAND
+    elif verb == V_AUTH or verb == V_AUTH_RESPONSE:
+        S[c, st.MODE] = st.ANSWER if reply_class == 3 else st.COMMAND
+    elif verb == V_STARTTLS:
+        S[c, st.MODE] = st.COMMAND
+        if accepted:
+            S[c, st.TLS_DUE] = 1
+    elif verb == V_RCPT:
+        if accepted:
+            S[c, st.RECIPIENTS] += 1
+    elif accepted and (verb == V_MAIL or verb == V_RSET):
+        S[c, st.RECIPIENTS] = 0
+    elif accepted and (verb == V_EHLO or verb == V_HELO or verb == V_LHLO):
+        S[c, st.RECIPIENTS] = 0
+        S[c, st.LMTP] = 1 if verb == V_LHLO else 0
+    elif verb == V_DATA_END:
+        S[c, st.RECIPIENTS] = 0
+
+
+@kernel
+def end_without_mark(S: Table, c: int, R: Table, nr: int, Q: Table, G: Table, acked: int) -> Any:
+    """A final reply came while content is open: did the server take a lone dot with other line ends, or one that is lost?
+
+    If so the content ends there, what follows is read again as commands, and the row of its DATA-END is written; but a reply
+    that acknowledges neither answers nothing (a server may refuse a message before its end).
+    """
+    if S[c, st.ODD_SEGMENT] >= 0 and S[c, st.ODD_END] <= acked:
+        k = S[c, st.ODD_SEGMENT]
+        odd = S[c, st.CONTENT_ODDITIES]
+        raw = S[c, st.ODD_RAW]
+        nr = end_content(S, c, R, nr, Q, k, raw, S[c, st.ODD_MARK], S[c, st.ODD_STUFFED], S[c, st.ODD_END], odd)
+        S[c, st.CLIENT_SEGMENT] = k
+        S[c, st.CLIENT_USED] = S[c, st.ODD_POS] - G[k, POS]
+        return nr
+    if S[c, st.CONTENT_ODDITIES] & st.GAP and S[c, st.CONTENT_SEGMENT] >= 0:
+        k = S[c, st.CLIENT_SEGMENT]
+        end = G[k, OFFSET] + S[c, st.CLIENT_USED]
+        if end <= acked:
+            raw = S[c, st.CONTENT_RAW]
+            return end_content(S, c, R, nr, Q, k, raw, 0, S[c, st.CONTENT_STUFFED], end, S[c, st.CONTENT_ODDITIES])
+    return nr
+
+
+@kernel
+def replies_due(S: Table, c: int, Q: Table, k: int, code: int) -> Any:
+    """Count a reply to the content; returns how many are still to come (LMTP, PRDR: one a recipient)."""
+    due = Q[k, st.Q_DUE]
+    if due == 0:
+        due = 1
+        if code == PRDR_FIRST:
+            due = S[c, st.RECIPIENTS] + 2
+        elif S[c, st.LMTP]:
+            due = max(1, S[c, st.RECIPIENTS])
+    Q[k, st.Q_DUE] = due - 1
+    return due - 1
+
+
+@kernel
+def answer(R: Table, nr: int, S: Table, c: int, Q: Table, G: Table) -> Any:
+    """Pair the reply just written with the command it answers, and let it change the modes; returns the number of rows."""
+    row = nr - 1
+    code = R[row, st.CODE]
+    lines = R[row, st.LINES]
+    if code < 0:
+        return nr  # a line without a code: nobody can say what it answers
+    reply_class = code // 100
+    if reply_class < 2 or reply_class > 5:
+        reply_class = 5  # "out of range: fatal" (RFC 5321 4.3.2)
+    acked = S[c, st.REPLY_ACKED]
+    if acked < 0:
+        acked = ANY_NUMBER
+    if R[row, st.NUMBER] == 0 and (code == 220 or (S[c, st.BEGINS] and code in (421, 521, 554))):
+        return nr  # the greeting
+    k = choose(S, c, Q, code, lines, acked)
+    if k < 0 and S[c, st.MODE] == st.CONTENT and reply_class != 3:
+        nr = end_without_mark(S, c, R, nr, Q, G, acked)
+        if nr - 1 > row:
+            k = choose(S, c, Q, code, lines, acked)
+    if S[c, st.LOST]:
+        if S[c, st.QUEUE_HEAD] < 0:
+            S[c, st.LOST] = 0
+            if code == 354 and S[c, st.MODE] == st.COMMAND:  # the DATA it answers is lost
+                begin_content(S, c)
+                S[c, st.CONTENT_ODDITIES] |= st.GAP
+        elif k < 0:
+            S[c, st.LOST] = 2
+    if k < 0:
+        return nr
+    verb = Q[k, st.Q_VERB]
+    R[row, st.ANSWERS] = Q[k, st.Q_NUMBER]
+    R[row, st.VERB] = verb
+    if verb == V_DATA_END or verb == V_BDAT:
+        if replies_due(S, c, Q, k, code) > 0:
+            return nr
+    dequeue(Q, S, c)
+    if S[c, st.LOST] and S[c, st.QUEUE_HEAD] < 0:
+        S[c, st.LOST] = 0
+    follow(S, c, verb, reply_class)
+    return nr
+
+
+@kernel
+def break_reply(S: Table, c: int, k: int, R: Table, nr: int, why: int) -> Any:
+    """Write the open reply although its end is missing; it answers nothing, for its code may not be the last."""
+    number = S[c, st.REPLIES]
+    S[c, st.REPLIES] += 1
+    octets = S[c, st.REPLY_LENGTH]
+    first = S[c, st.REPLY_SEGMENT]
+    odd = S[c, st.REPLY_ODDITIES] | why
+    nr = write(R, nr, st.REPLY_ROW, c, number, 0, first, S[c, st.REPLY_POS], k, octets, odd)
+    R[nr - 1, st.CODE] = S[c, st.REPLY_CODE]
+    R[nr - 1, st.LINES] = S[c, st.REPLY_LINES] + (1 if S[c, st.REPLY_COLUMN] > 0 else 0)
+    R[nr - 1, st.AT] = S[c, st.COMMANDS]
+    S[c, st.REPLY_LENGTH] = 0
+    return nr
+
+
+@kernel
+def lose_server(S: Table, c: int, k: int, R: Table, nr: int) -> Any:
+    """Octets of the server are missing: an open reply is broken off, and it is unknown how many replies were among them."""
+    if S[c, st.REPLY_LENGTH] > 0:
+        nr = break_reply(S, c, k, R, nr, st.GAP)
+    S[c, st.REPLY_SKIPS] = 1
+    if S[c, st.QUEUE_HEAD] >= 0:
+        S[c, st.LOST] = 2
+    return nr
+
+
+@kernel
+def skip_rest(buf: Buffer, p: int, e: int, S: Table, c: int) -> Any:
+    """Behind a gap: pass over the rest of a line whose beginning is lost, unless a reply begins right here."""
+    if e - p >= 4 and S[c, st.REPLY_SKIPS] == 1:
+        code = (int(buf[p]) & 255) - 48
+        good = 2 <= code <= 5 and int(buf[p + 3]) in (BLANK, HYPHEN)
+        for d in range(1, 3):
+            good = good and 48 <= int(buf[p + d]) <= 57
+        if good:
+            S[c, st.REPLY_SKIPS] = 0
+            return p
+    S[c, st.REPLY_SKIPS] = 2
+    while p < e:
+        if int(buf[p]) == LF:
+            S[c, st.REPLY_SKIPS] = 0
+            return p + 1
+        p += 1
+    return e
+
+
+@kernel
+def read_server(buf: Buffer, G: Table, k: int, S: Table, c: int, R: Table, nr: int, Q: Table) -> Any:
+    """Read the server's segment `k` on, up to the end of one reply; returns the number of rows."""
+    n = G[k, LENGTH]
+    used = S[c, st.SERVER_USED]
+    if G[k, POS] < 0:
+        nr = lose_server(S, c, k, R, nr)
+        if S[c, st.MODE] == st.WAIT:
+            take_for_accepted(S, c, Q[S[c, st.QUEUE_TAIL], st.Q_VERB])
+        S[c, st.SERVER_USED] = n
+        return nr
+    if S[c, st.SERVER_TLS] >= 0:
+        S[c, st.SERVER_USED] = n
+        return nr
+    p = G[k, POS] + used
+    e = G[k, POS] + n
+    if S[c, st.REPLY_SKIPS]:
+        p = skip_rest(buf, p, e, S, c)
+    if p < e:
+        if S[c, st.REPLY_LENGTH] == 0:
+            S[c, st.REPLY_ACKED] = G[k, ACKED]
+        p, nr, done = read_reply(buf, k, p, e, G[k, OFFSET] + p - G[k, POS], S, c, R, nr)
+        if done:
+            nr = answer(R, nr, S, c, Q, G)
+    S[c, st.SERVER_USED] = p - G[k, POS]
+    return nr
