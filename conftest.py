@@ -1,0 +1,29 @@
+"""What examples and notebooks find ready: `cap` in the examples of docstrings, and loops that are compiled already."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@functools.cache
+def example() -> Any:
+    """The capture that `cap` is in the examples of docstrings: one mail to two recipients."""
+    import smtplab
+
+    return smtplab.open(Path(__file__).parent / "captures" / "one-mail.pcap")
+
+
+@pytest.fixture(autouse=True)
+def _names_of_examples(request: pytest.FixtureRequest, doctest_namespace: dict[str, Any]) -> None:
+    if type(request.node).__name__ == "DoctestItem":
+        doctest_namespace["cap"] = example()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Compile before the first notebook: what the first start on a machine says is no output of one."""
+    if any(item.path.suffix == ".ipynb" for item in session.items) and not session.config.option.collectonly:
+        len(example().commands)

@@ -1,0 +1,187 @@
+"""The command `smtplab`: what it is asked, and what its exit code says.
+
+A command is a function of its arguments that returns an exit code; its module is imported when it is called, so that
+`smtplab --help` is quick and `smtplab summary` loads neither Jupyter nor charts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from functools import partial
+from typing import NoReturn, TextIO
+
+from smtplab.cli.terminal import complain
+
+GOOD, NOTHING, MISUSED, UNREADABLE, GONE, INTERRUPTED = 0, 1, 2, 3, 141, 130
+
+EPILOG = """\
+examples
+  smtplab summary mail.pcap                    what is in it: the worst first
+  smtplab summary monday/*.pcap.gz             many files as one
+  tcpdump -w - port 25 | smtplab summary -     from standard input
+  smtplab transcript mail.pcap 3 | less -R     one conversation, line by line
+  smtplab export mail.pcap --to mail/          the frames as Parquet files
+  smtplab lab                                  the notebooks, in JupyterLab
+
+exit codes
+  0  good
+  1  no SMTP in what was read, or no such session
+  2  the command was called wrongly
+  3  a file is no capture, cannot be read, or cannot be written
+  130, 141  interrupted; the reader of the output went away
+"""
+SUMMARY_EPILOG = """\
+examples
+  smtplab summary mail.pcap
+  smtplab summary monday/*.pcap.gz
+  smtplab summary --keylog keys.txt tls.pcapng     TLS made readable with its key log
+  zcat mail.pcap.gz | smtplab summary -
+
+`p95` is a span that was seen: 19 of 20 took no longer. `>session` names the session of the longest.
+"""
+TRANSCRIPT_EPILOG = """\
+examples
+  smtplab transcript mail.pcap                 every session, one after the other
+  smtplab transcript mail.pcap 3               session 3, counted from 0 as everywhere
+  smtplab transcript mail.pcap 3 --content     with the mails themselves
+  smtplab transcript mail.pcap | grep ' S: 5'  what was refused for good
+
+Answers to AUTH are masked, one * an octet.
+"""
+EXPORT_EPILOG = """\
+examples
+  smtplab export mail.pcap --to mail/                   read back by smtplab.open("mail/"), pandas, DuckDB
+  smtplab export mail.pcap --to mail/ --format csv      one file a frame: sessions.csv, commands.csv ...
+  smtplab export mail.pcap --to mail/ --format jsonl    one JSON object a row
+
+A file that is already there is not overwritten.
+"""
+LAB_EPILOG = """\
+examples
+  smtplab lab                           in ./smtplab-lab
+  smtplab lab --folder ~/mail-course    in a folder of your own
+  smtplab lab --no-browser              on a server: prints the address to open
+
+What you changed in the folder stays as you left it.
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse, with errors of one line that say where help is."""
+
+    def error(self, message: str) -> NoReturn:
+        complain(f"{message} (see {self.prog} --help)")
+        sys.exit(MISUSED)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The grammar of the command line."""
+    plain = partial(argparse.RawDescriptionHelpFormatter, max_help_position=18)
+    top = _Parser(
+        prog="smtplab",
+        description="Read SMTP conversations from packet captures; teach them in Jupyter.",
+        epilog=EPILOG,
+        formatter_class=plain,
+    )
+    top.add_argument("--version", action="store_true", help="print the version and end")
+    commands = top.add_subparsers(title="commands", dest="command", metavar="COMMAND", parser_class=_Parser)
+
+    def command(name: str, sentence: str, epilog: str = "") -> argparse.ArgumentParser:
+        return commands.add_parser(
+            name, help=sentence, description=sentence, epilog=epilog, formatter_class=plain, allow_abbrev=False
+        )
+
+    one = command("summary", "What is in a capture: outcomes, findings, refusals, latencies.", SUMMARY_EPILOG)
+    one.add_argument("files", nargs="+", metavar="FILE", help="pcap or pcapng, compressed or not; - is standard input")
+    _keylog(one)
+
+    one = command("transcript", "What was said, line by line.", TRANSCRIPT_EPILOG)
+    one.add_argument("file", metavar="FILE", help="pcap or pcapng, compressed or not; - is standard input")
+    one.add_argument("session", metavar="SESSION", nargs="?", type=int, help="number of the session (default: all)")
+    one.add_argument("--content", action="store_true", help="the mails' content too, not only its size")
+    _keylog(one)
+
+    one = command("export", "Every frame as a file.", EXPORT_EPILOG)
+    one.add_argument("file", metavar="FILE", help="pcap or pcapng, compressed or not; - is standard input")
+    one.add_argument("--to", required=True, metavar="FOLDER", help="where the files go; made if need be")
+    one.add_argument("--format", choices=["parquet", "csv", "jsonl"], default="parquet", help="default: parquet")
+    _keylog(one)
+
+    one = command("lab", "Copy the notebooks and their captures into a folder, and open JupyterLab there.", LAB_EPILOG)
+    one.add_argument("--folder", default="smtplab-lab", help="default: smtplab-lab, in the current folder")
+    one.add_argument("--no-browser", action="store_true", help="print the address instead of opening a browser")
+
+    command("demo", "A tour in the terminal: summary, transcript and latencies of the shipped captures.")
+    return top
+
+
+def _keylog(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--keylog", metavar="KEYS", help="TLS key log file, as SSLKEYLOGFILE writes it")
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    if arguments.version:
+        import smtplab
+
+        print(f"smtplab {smtplab.__version__}")
+        return GOOD
+    if arguments.command is None:
+        parser().print_help()
+        return GOOD
+    from smtplab.cli import commands
+
+    run = {
+        "summary": commands.summary,
+        "transcript": commands.transcript,
+        "export": commands.export,
+        "lab": commands.lab,
+        "demo": commands.demo,
+    }[arguments.command]
+    return run(arguments)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    from smtplab.errors import CaptureError
+
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a terminal of another encoding shows escapes, not a traceback
+            stream.reconfigure(errors="backslashreplace")
+    arguments = parser().parse_args(argv)
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = _warn
+            code = _run(arguments)
+            sys.stdout.flush()
+    except CaptureError as error:
+        complain(str(error))
+        return UNREADABLE
+    except BrokenPipeError:
+        # What is still buffered has no reader; Python would complain at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return GONE
+    except OSError as error:
+        complain(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        return UNREADABLE
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return code
+
+
+def _warn(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """A capture's damage is one line on standard error; warnings of other packages are not the user's concern."""
+    from smtplab.errors import CaptureWarning
+
+    if issubclass(category, CaptureWarning):
+        complain(str(message))

@@ -1,0 +1,119 @@
+"""Each command of the command line: read the capture, hand it to what prints it, say how it went."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from smtplab.cli import GOOD, NOTHING
+from smtplab.cli.terminal import Terminal, complain, count, safe
+
+if TYPE_CHECKING:
+    from smtplab import Capture
+
+
+def _open(files: list[str], keylog: str | None) -> Capture:
+    import smtplab
+
+    return smtplab.open(files[0] if len(files) == 1 else list(files), keylog=keylog)
+
+
+def _title(files: list[str]) -> str:
+    first = "standard input" if files[0] == "-" else safe(Path(files[0]).name or files[0])
+    return first if len(files) == 1 else f"{first} and {count(len(files) - 1, 'more file')}"
+
+
+def _any(capture: Capture, files: list[str]) -> bool:
+    """Whether there is a session; where there is none, say so."""
+    if len(capture.sessions):
+        return True
+    complain(f"{_title(files)}: no SMTP in it")
+    return False
+
+
+def summary(arguments: argparse.Namespace) -> int:
+    """`smtplab summary FILE…`."""
+    from smtplab.cli.summary import summary as lines
+
+    with _open(arguments.files, arguments.keylog) as capture:
+        if not _any(capture, arguments.files):
+            return NOTHING
+        for line in lines(capture, _title(arguments.files), Terminal.of(sys.stdout)):
+            print(line)
+    return GOOD
+
+
+def transcript(arguments: argparse.Namespace) -> int:
+    """`smtplab transcript FILE [SESSION]`."""
+    files = [arguments.file]
+    with _open(files, arguments.keylog) as capture:
+        if not _any(capture, files):
+            return NOTHING
+        number, last = arguments.session, len(capture.sessions) - 1
+        if number is not None and not 0 <= number <= last:
+            complain(f"{_title(files)}: no session {number}; it has 0 to {last}")
+            return NOTHING
+        numbers = range(last + 1) if number is None else (number,)
+        terminal = Terminal.of(sys.stdout)
+        # Folded for who reads it in a window; whole lines for a program.
+        width = terminal.width if sys.stdout.isatty() else None
+        for place, number in enumerate(numbers):
+            if place:
+                print()
+            session = capture.session(number)
+            print(session.transcript(width=width, color=terminal.colour, content=arguments.content))
+    return GOOD
+
+
+def export(arguments: argparse.Namespace) -> int:
+    """`smtplab export FILE --to FOLDER`."""
+    from smtplab.cli.export import export as write
+
+    files = [arguments.file]
+    with _open(files, arguments.keylog) as capture:
+        if not _any(capture, files):
+            return NOTHING
+        for path, rows in write(capture, Path(arguments.to), arguments.format):
+            print(f"{path}  {count(rows, 'row')}")
+    return GOOD
+
+
+def lab(arguments: argparse.Namespace) -> int:
+    """`smtplab lab [--folder FOLDER] [--no-browser]`."""
+    from smtplab.lab import copy_to, start
+
+    folder = Path(arguments.folder).expanduser()
+    for path, what in copy_to(folder):
+        if what != "there":
+            print(f"{what:>7}  {path}")
+    sys.stdout.flush()
+    return start(folder, browser=not arguments.no_browser)
+
+
+def demo(arguments: argparse.Namespace) -> int:
+    """`smtplab demo`: each step first as the command that would do it."""
+    from smtplab.lab import shipped
+
+    del arguments
+    terminal = Terminal.of(sys.stdout)
+    many, one = (shipped("captures") / name for name in ("two-hundred-sessions.pcap.gz", "one-mail.pcap"))
+    steps = [
+        (["transcript", str(one), "0"], "One mail, line by line: hello, envelope, content, goodbye."),
+        (["summary", str(many)], "Two hundred sessions at once: what went wrong, what was refused, what was slow."),
+    ]
+    from smtplab.cli import parser
+
+    for words, sentence in steps:
+        print(terminal.paint(sentence, "faint"))
+        print(terminal.paint(f"$ smtplab {' '.join([words[0], Path(words[1]).name, *words[2:]])}", "accent"))
+        print()
+        asked = parser().parse_args(words)
+        code = transcript(asked) if asked.command == "transcript" else summary(asked)
+        if code != GOOD:
+            return code
+        print()
+    print(terminal.paint(f"The captures are in {one.parent}", "faint"))
+    print(terminal.paint("The same in JupyterLab, with pictures: smtplab lab", "faint"))
+    return GOOD

@@ -1,0 +1,70 @@
+"""`smtplab export`: every frame as a file that other tools read.
+
+Parquet keeps every type. CSV and JSON Lines have fewer: there spans of time are seconds, octets are text with
+`\\xNN` for what is not printable, and in CSV a list or a map is its JSON.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from smtplab import schema
+from smtplab.printable import printable
+
+if TYPE_CHECKING:
+    from smtplab import Capture
+
+
+def export(capture: Capture, folder: Path, form: str) -> Iterator[tuple[Path, int]]:
+    """Write each frame as FOLDER/NAME.FORMAT; give its path and number of rows.
+
+    Raises FileExistsError, before anything is written, where a file of such a name is there already.
+    """
+    targets = {name: folder / f"{name}.{form}" for name in schema.FRAMES}
+    for path in targets.values():
+        if path.exists():
+            raise FileExistsError(errno.EEXIST, "is there already; name another folder with --to", str(path))
+    if form == "parquet":
+        capture.to_parquet(folder)
+        yield from ((path, len(getattr(capture, name))) for name, path in targets.items() if path.exists())
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, path in targets.items():
+        rows = plain(getattr(capture, name), schema.FRAMES[name], nested=form == "jsonl")
+        if form == "csv":
+            rows.to_csv(path, index=False, lineterminator="\n")
+        else:
+            rows.to_json(path, orient="records", lines=True, date_format="iso", date_unit="ns", force_ascii=False)
+        yield path, len(rows)
+
+
+def plain(frame: pd.DataFrame, described: schema.Frame, *, nested: bool) -> pd.DataFrame:
+    """The frame with columns that text formats can hold; `nested` where they can hold lists and maps as such."""
+    out = {}
+    for name in frame.columns:
+        column = frame[name]
+        kind = described[name].type
+        if kind == schema.SPAN:
+            column = column.dt.total_seconds()
+        elif kind == schema.OCTETS:
+            column = _each(column, printable)
+        elif kind in (schema.TEXTS, schema.TEXT_MAP):
+            unpack: Any = dict if kind == schema.TEXT_MAP else list
+            column = _each(column, unpack)
+            if not nested:
+                column = _each(column, partial(json.dumps, ensure_ascii=False))
+        out[name] = column
+    return pd.DataFrame(out, index=frame.index)
+
+
+def _each(column: pd.Series[Any], what: Any) -> pd.Series[Any]:
+    """`what` of each value that is not missing; Python objects, for a writer of text only."""
+    values = column.array.to_numpy(dtype=object, na_value=None)
+    return pd.Series([None if value is None else what(value) for value in values], index=column.index, dtype=object)

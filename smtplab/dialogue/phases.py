@@ -1,0 +1,158 @@
+"""What was going on when: stretches of a session, cut where what is being waited for changes.
+
+While a command is unanswered the server is waited for, and the phase is that of the oldest such command; else the client is
+waited for, and the phase is that of its next command. So command `i` of a session has two stretches, which may be empty:
+
+    client:  from R[i-1], when everything before was answered, to t[i], when the command was whole
+    server:  from max(t[i], R[i-1]) to R[i] = max(R[i-1], r[i]), with r[i] the time of its reply
+
+A command that was never answered counts as answered when a later one is, or when the session ends.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smtplab.schema import PHASE
+from smtplab.smtp.verbs import HELLOS, OPENS_MAIL, VERBS
+
+Integers = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+
+NUMBER = {phase: number for number, phase in enumerate(PHASE)}
+CONNECT, GREETING, TLS, CONTENT, CLOSE = (NUMBER[p] for p in ("connect", "greeting", "tls", "content", "close"))
+
+
+def _phase_of(verb: str) -> str:
+    if verb in HELLOS:
+        return "hello"
+    if verb in OPENS_MAIL:
+        return "mail"
+    return {
+        "STARTTLS": "tls", "AUTH": "auth", "AUTH-RESPONSE": "auth", "RCPT": "rcpt", "DATA": "data", "DATA-END": "end-of-data",
+        "BDAT": "end-of-data", "BURL": "end-of-data", "RSET": "reset", "QUIT": "quit", ">": "greeting",
+    }.get(verb, "other")  # fmt: skip
+
+
+PHASE_OF = np.array([NUMBER[_phase_of(verb)] for verb in VERBS], np.int64)  # of each verb, while the server is waited for
+
+
+@dataclass(slots=True)
+class Timeline:
+    """What the stretches are made from; times in nanoseconds, one item a command or a session; commands sorted by session."""
+
+    session: Integers  # of each command
+    phase: Integers  # while its reply is waited for
+    carries: Flags  # whether it ends content: then its client stretch is `content`
+    transaction: Integers
+    sent: Integers
+    answered: Integers  # -1 never
+    start: Integers  # of each session
+    end: Integers
+    connected: Integers  # when the handshake was over, -1 not seen
+    greeted: Integers  # when the greeting came, -1 not seen
+    quit_: Flags  # QUIT was sent: what is left is the server's to do
+    opaque: Integers  # when undecrypted TLS began, -1 never
+
+
+@dataclass(slots=True)
+class Stretches:
+    """The stretches, sorted by session and time; neighbours of one phase and transaction are one."""
+
+    session: Integers
+    transaction: Integers
+    phase: Integers
+    start: Integers
+    end: Integers
+    client: Integers  # nanoseconds in which the client was waited for
+    server: Integers
+    commands: Integers
+    of_command: Integers  # of each command, its stretch
+
+
+def stretches(t: Timeline) -> Stretches:
+    """Cut every session."""
+    n, count = len(t.session), len(t.start)
+    first = np.ones(n, bool)
+    first[1:] = t.session[1:] != t.session[:-1]
+    end = np.where(t.opaque >= 0, np.minimum(t.opaque, t.end), t.end)
+    begun = np.where(t.connected >= 0, t.connected, t.start)
+    greeted = np.clip(np.where(t.greeted >= 0, t.greeted, begun), begun, end)
+
+    last = np.zeros(n, np.int64)  # R[i]
+    clipped = np.clip(t.answered, t.start[t.session], end[t.session]) if n else last
+    known = np.where(t.answered >= 0, clipped, -1)
+    last = _by_session(known, t.session, greeted)
+    unanswered = (t.answered < 0) & _none_later(t.answered, t.session)
+    last = np.where(unanswered, end[t.session], last) if n else last
+    before = np.where(first, greeted[t.session], np.concatenate([[0], last[:-1]])) if n else last
+    sent = np.clip(t.sent, before, np.maximum(before, end[t.session])) if n else last
+    last = np.maximum(last, sent)
+
+    final = np.where(np.bincount(t.session, minlength=count) > 0, 0, greeted)
+    if n:
+        final[t.session] = last  # ascending: the last command's stays
+    sessions = np.arange(count)
+    none = np.zeros(count, np.int64)
+    tls = t.opaque >= 0
+    pieces = [  # session, order in it, phase, transaction, start, end, whether the client is waited for, command
+        (sessions, -2 + none, CONNECT + none, none, t.start, begun, none, none - 1),
+        (sessions, -1 + none, GREETING + none, none, begun, greeted, none, none - 1),
+        (t.session, 2 * np.arange(n), np.where(t.carries, CONTENT, t.phase), t.transaction, before, sent, 1 + 0 * t.session, -1 + 0 * t.session),
+        (t.session, 2 * np.arange(n) + 1, t.phase, t.transaction, sent, last, 0 * t.session, np.arange(n)),
+        (sessions, 2 * n + 2 + none, np.where(tls, TLS, CLOSE), none, final, t.end, np.where(t.quit_ | tls, 0, 1), none - 1),
+    ]  # fmt: skip
+    session, order, phase, transaction, start, stop, client, command = (np.concatenate(c) for c in zip(*pieces, strict=True))
+    stop = np.maximum(start, stop)
+    keep = np.flatnonzero((stop > start) | (command >= 0))
+    keep = keep[np.lexsort((order[keep], session[keep]))]
+    session, phase, transaction, start, stop, client, command = (
+        column[keep] for column in (session, phase, transaction, start, stop, client, command)
+    )
+    new = np.ones(len(keep), bool)
+    new[1:] = (session[1:] != session[:-1]) | (phase[1:] != phase[:-1]) | (transaction[1:] != transaction[:-1])
+    group = np.cumsum(new) - 1
+    heads = np.flatnonzero(new)
+    tails = np.append(heads[1:], len(keep)) - 1 if len(heads) else heads
+    duration = stop - start
+    of_command = np.empty(n, np.int64)
+    of_command[command[command >= 0]] = group[command >= 0]
+    client_time = np.zeros(len(heads), np.int64)
+    server_time = np.zeros(len(heads), np.int64)
+    np.add.at(client_time, group, np.where(client == 1, duration, 0))
+    np.add.at(server_time, group, np.where(client == 1, 0, duration))
+    return Stretches(
+        session[heads], transaction[heads], phase[heads], start[heads], stop[tails], client_time, server_time,
+        np.bincount(of_command, minlength=len(heads)), of_command,
+    )  # fmt: skip
+
+
+def _by_session(values: Integers, session: Integers, least: Integers) -> Integers:
+    """The running maximum of `values` within each session, at least `least` of the session."""
+    if not len(values):
+        return values
+    # one accumulation over all: each session's values lifted above everything before it, by its rank among the sessions
+    base = int(least.min())
+    height = int(max(values.max(), least.max())) - base + 1
+    if height * (int(session[-1]) + 1) < 1 << 62:
+        lifted = np.maximum(values, least[session]) - base + session * height
+        return np.maximum.accumulate(lifted) - session * height + base
+    out = np.maximum(values, least[session])
+    bounds = np.flatnonzero(np.diff(session, prepend=-1, append=session[-1] + 1))
+    for a, b in zip(bounds[:-1], bounds[1:], strict=True):
+        out[a:b] = np.maximum.accumulate(out[a:b])
+    return out
+
+
+def _none_later(answered: Integers, session: Integers) -> Flags:
+    """Of each command, whether no later one of its session was answered."""
+    if not len(session):
+        return np.zeros(0, bool)
+    last = np.full(int(session[-1]) + 1, -1, np.int64)
+    rows = np.flatnonzero(answered >= 0)
+    last[session[rows]] = rows
+    later: Flags = np.arange(len(session)) > last[session]
+    return later

@@ -1,0 +1,49 @@
+"""The frame `findings`: every rule's rows, in order of session and packet."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import pyarrow as pa
+
+from smtplab import schema
+from smtplab.findings import loss
+from smtplab.findings.row import Finding
+from smtplab.frames import columns
+
+if TYPE_CHECKING:
+    from smtplab.frames.capture import Capture
+
+RULES = (loss.damage, loss.gaps, loss.one_sided)
+NUMBERS = ("session", "transaction", "command", "frame", "file")
+
+
+def findings(capture: Capture) -> pd.DataFrame:
+    """Ask every rule; a capture that was stored keeps the findings that were stored with it."""
+    from smtplab.frames.stored import Stored
+
+    if isinstance(capture.source, Stored):
+        return capture.source.frame("findings")
+    found = [row for rule in RULES for row in rule(capture)]
+    found.sort(key=lambda row: (row.session if row.session is not None else -1, row.frame or 0, row.rule))
+    return _frame(found)
+
+
+def _frame(found: list[Finding]) -> pd.DataFrame:
+    numbers = {
+        name: pd.array([getattr(row, name) for row in found], dtype="Int64") for name in NUMBERS
+    }
+    return columns.build(
+        schema.FINDINGS,
+        {name: pd.Series(values) for name, values in numbers.items()}
+        | {
+            "rule": columns.text([row.rule for row in found]),
+            "severity": pd.Series(pd.Categorical([row.severity for row in found], schema.SEVERITY, ordered=True)),
+            "summary": columns.text([row.summary for row in found]),
+            "reference": columns.text([row.reference for row in found]),
+            "evidence": columns.arrow(pa.array([row.evidence for row in found], pa.large_binary()), columns.OCTETS),
+        },
+    )
+
+

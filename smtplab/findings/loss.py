@@ -1,0 +1,61 @@
+"""Rules about what the capture lacks: damaged files, octets that were not captured, sides that were not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from smtplab.findings.row import Finding
+
+if TYPE_CHECKING:
+    from smtplab.frames.capture import Capture
+
+SEVERITY_OF_DAMAGE = {"packets-not-read": "notice"}
+RULE_OF_REASON = {
+    "lost": "capture-loss",
+    "snaplen": "capture-snaplen",
+    "capture-start": "capture-begins-late",
+    "capture-end": "capture-ends-early",
+}
+
+
+def damage(capture: Capture) -> Iterator[Finding]:
+    """What of the files could not be read, a row each."""
+    for what in capture.source.damage:
+        severity = SEVERITY_OF_DAMAGE.get(what.rule, "warning")
+        yield Finding(what.rule, severity, what.summary, frame=what.frame, file=what.file)
+
+
+def gaps(capture: Capture) -> Iterator[Finding]:
+    """Octets of a stream that the capture lacks, a row a gap."""
+    for gap in capture.gaps.itertuples():
+        side = "client" if gap.from_client else "server"
+        known = not pd.isna(gap.size)
+        if gap.reason == "capture-start":
+            summary = f"the capture begins in the middle of what the {side} sends"
+        else:
+            count = f"{gap.size} octet{'s' if gap.size != 1 else ''}" if known else "octets"
+            summary = f"{count} of the {side} missing, {gap.offset} octets from the beginning of its stream"
+        yield Finding(
+            RULE_OF_REASON[str(gap.reason)],
+            "notice" if gap.reason == "capture-start" else "warning",
+            summary,
+            session=int(gap.session),
+            frame=None if pd.isna(gap.before_frame) else int(gap.before_frame),
+            file=None if pd.isna(gap.file) else int(gap.file),
+        )
+
+
+def one_sided(capture: Capture) -> Iterator[Finding]:
+    """Sessions of which only one side was captured: what the other said is not known."""
+    packets = capture.packets
+    spoke = packets[packets["size"] > 0].groupby("session")["from_client"].agg(["any", "all"])
+    for session, sides in spoke.iterrows():
+        if bool(sides["all"]) or not bool(sides["any"]):
+            side = "server" if bool(sides["all"]) else "client"
+            summary = f"nothing that the {side} sent was captured: replies are taken as given, and outcomes stay incomplete"
+            if side == "client":
+                summary = "nothing that the client sent was captured: its commands are not known"
+            yield Finding("capture-one-sided", "notice", summary, session=int(str(session)))

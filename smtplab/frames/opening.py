@@ -1,0 +1,169 @@
+"""`smtplab.open`: from what the caller names to a `Capture`."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pandas as pd
+
+from smtplab.errors import CaptureError, CaptureWarning
+from smtplab.frames import stored
+from smtplab.frames.capture import Capture
+
+Moment = str | datetime.datetime | pd.Timestamp
+STAGES = 3  # steps of the progress bar: the files, the conversations, done
+LONG = 50_000_000  # octets that take long enough on a slow machine to think of a progress bar; it shows after a second
+
+
+def open(
+    source: Any,
+    *,
+    ports: int | Iterable[int] | None = None,
+    hosts: str | Iterable[str] | None = None,
+    start: Moment | None = None,
+    end: Moment | None = None,
+    keylog: str | os.PathLike[str] | bool | None = None,
+    secrets: bool = False,
+    follow: bool = False,
+    progress: bool | None = None,
+) -> Capture:
+    """Read the SMTP of a capture.
+
+    Parameters
+    ----------
+    source
+        A path, a list of paths, a glob, a folder (of captures, or one that `to_parquet` made), bytes, a binary file
+        object, or "-" for standard input. Captures are pcap or pcapng, plain or gzip, zstd, xz, bz2 or lz4.
+    ports, hosts, start, end
+        Read only sessions that touch one of these ports or addresses, or the span of time from `start` up to `end`, which
+        is excluded. Times without a zone are UTC.
+    keylog
+        A TLS key log, or True for the one that SSLKEYLOGFILE names. This version shows TLS as opaque, and says so.
+    secrets
+        Show what AUTH sends; by default it is masked, one `*` an octet.
+    follow
+        The file grows: `refresh()` reads on.
+    progress
+        True or False; None shows a bar where the work lasts over a second and someone can see it.
+
+    Returns
+    -------
+    Capture
+        Frames are made when first asked for.
+
+    Raises
+    ------
+    CaptureError
+        For what is no capture: the file, the octet, what was expected there. A damaged capture is read up to the
+        damage, and a `CaptureWarning` says so.
+
+    Examples
+    --------
+    >>> import smtplab
+    >>> smtplab.open("captures/one-mail.pcap").sessions.banner[0]
+    'mx1.example.org ESMTP Postfix'
+    """
+    limits = {
+        "ports": _ports(ports),
+        "hosts": _hosts(hosts),
+        "start": _nanoseconds("start", start),
+        "end": _nanoseconds("end", end),
+    }
+    _check_keylog(keylog)
+    if stored.is_stored(source):
+        given = [name for name, value in limits.items() if value is not None]
+        if given:
+            raise ValueError(f"{', '.join(given)}: a folder of frames is read whole; choose rows with pandas")
+        return Capture(stored.Stored(source))
+
+    def read(show: bool | None = False) -> Any:
+        from smtplab import kernels
+
+        kernels.announce()
+        from smtplab.dialogue.lines import Wanted
+        from smtplab.frames.reading import Reading
+
+        with _Progress(source, show) as tick:
+            return Reading.of(source, Wanted(**limits), secrets=secrets, tick=tick)  # type: ignore[arg-type]
+
+    if follow and not isinstance(source, (str, os.PathLike)) or follow and str(source) == "-":
+        raise ValueError("follow=True wants the path of a file that grows")
+    return Capture(read(progress), reopen=read if follow else None)
+
+
+def _ports(ports: int | Iterable[int] | None) -> frozenset[int] | None:
+    if ports is None:
+        return None
+    given = [ports] if isinstance(ports, int) else list(ports)
+    wrong = [port for port in given if isinstance(port, bool) or not isinstance(port, int) or not 0 < port < 65536]
+    if wrong or not given:
+        raise ValueError(f"ports: {wrong[0]!r} is none; allowed are whole numbers from 1 to 65535" if wrong else "ports: none given")
+    return frozenset(given)
+
+
+def _hosts(hosts: str | Iterable[str] | None) -> frozenset[bytes] | None:
+    if hosts is None:
+        return None
+    given = [hosts] if isinstance(hosts, str) else list(hosts)
+    try:
+        return frozenset(ipaddress.ip_address(host).packed for host in given)
+    except ValueError as error:
+        raise ValueError(f"hosts: {error}; allowed are IPv4 and IPv6 addresses") from None
+
+
+def _nanoseconds(name: str, moment: Moment | None) -> int | None:
+    if moment is None:
+        return None
+    try:
+        stamp = pd.Timestamp(moment)
+        stamp = stamp.tz_localize("UTC") if stamp.tzinfo is None else stamp.tz_convert("UTC")
+        return int(stamp.as_unit("ns").value)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{name}: {moment!r} is no time: {error}") from None
+
+
+def _check_keylog(keylog: str | os.PathLike[str] | bool | None) -> None:
+    if keylog is None or keylog is False:
+        return
+    path = os.environ.get("SSLKEYLOGFILE") if keylog is True else os.fspath(keylog)
+    if not path:
+        raise CaptureError("keylog=True, but SSLKEYLOGFILE names no file")
+    if not os.path.isfile(path):
+        raise CaptureError("no such file: expected a TLS key log", file=path)
+    warnings.warn(CaptureWarning(f"{path}: not used, for this version shows TLS as opaque"), stacklevel=3)
+
+
+class _Progress:
+    """A bar of a few steps, shown only after a second, and only where someone can see it."""
+
+    def __init__(self, source: Any, show: bool | None) -> None:
+        if show is None:
+            show = _size(source) > LONG and (sys.stderr.isatty() or "ipykernel" in sys.modules)
+        self._show, self._bar = show, None
+
+    def __enter__(self) -> Callable[[], None]:
+        if self._show:
+            from tqdm.auto import tqdm
+
+            self._bar = tqdm(total=STAGES, desc="reading", unit="step", delay=1.0, leave=False)
+        return self._tick
+
+    def _tick(self) -> None:
+        if self._bar is not None:
+            self._bar.update()
+
+    def __exit__(self, *exception: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+
+def _size(source: Any) -> int:
+    if isinstance(source, (str, os.PathLike)) and os.path.isfile(source):
+        return os.path.getsize(source)
+    return len(source) if isinstance(source, bytes) else LONG + 1

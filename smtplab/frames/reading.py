@@ -1,0 +1,99 @@
+"""Frames made from packets, each when first asked for. Loading this file loads the compiled kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
+
+from smtplab import kernels
+from smtplab.capture import reassembly
+from smtplab.capture.packets import Damage, Packets
+from smtplab.capture.read import read
+from smtplab.dialogue import phases as stretching
+from smtplab.dialogue.lines import Lines, Wanted, read_lines
+from smtplab.frames import commands, messages, packets, sessions, timeline, transactions
+from smtplab.frames.wire import Wire
+
+
+class Reading:
+    """The frames of one or more captures; `frame(name)` makes one."""
+
+    def __init__(self, packets_: Packets, wanted: Wanted, *, secrets: bool, tick: Callable[[], None]) -> None:
+        tick()
+        self.lines: Lines = read_lines(packets_, wanted)
+        tick()
+        self.wire = Wire(self.lines, secrets=secrets)
+
+    @classmethod
+    def of(cls, source: Any, wanted: Wanted, *, secrets: bool, tick: Callable[[], None]) -> Reading:
+        """Read a source as `smtplab.open` takes it."""
+        return cls(read(source), wanted, secrets=secrets, tick=tick)
+
+    @cached_property
+    def envelope(self) -> commands.Envelopes:
+        """Paths and parameters."""
+        return commands.Envelopes(self.wire)
+
+    @cached_property
+    def transactions(self) -> transactions.Transactions:
+        """What several frames share about the mail transactions."""
+        return transactions.Transactions(self.wire, self.envelope)
+
+    @cached_property
+    def contents(self) -> messages.Contents:
+        """Where each message lies."""
+        return messages.Contents(self.transactions)
+
+    @cached_property
+    def stretches(self) -> stretching.Stretches:
+        """The stretches of every session."""
+        return timeline.timeline(self.wire)
+
+    def frame(self, name: str) -> pd.DataFrame:
+        """One frame, by its name."""
+        makers: dict[str, Callable[[], pd.DataFrame]] = {
+            "packets": lambda: packets.packets(self.wire),
+            "sessions": lambda: sessions.sessions(self.transactions),
+            "commands": lambda: commands.commands(self.wire, self.envelope),
+            "replies": lambda: commands.replies(self.wire),
+            "transactions": lambda: transactions.transactions(self.transactions),
+            "recipients": lambda: transactions.recipients(self.transactions),
+            "messages": lambda: messages.messages(self.contents),
+            "phases": lambda: timeline.frame(self.wire, self.stretches),
+            "gaps": lambda: packets.gaps(self.wire),
+        }
+        made = makers[name]()
+        kernels.remember()
+        return made
+
+    @property
+    def damage(self) -> list[Damage]:
+        """What of the files could not be read."""
+        return self.lines.packets.damage
+
+    @property
+    def files(self) -> list[str]:
+        """The files' names, in the order given."""
+        return [file.name for file in self.lines.packets.files]
+
+    def counts(self) -> dict[str, int]:
+        """How much there is, without making a frame."""
+        return {
+            "packets": self.lines.packets.packets,
+            "sessions": self.lines.sessions,
+            "commands": self.lines.command.shape[1],
+            "transactions": len(self.lines.opened),
+        }
+
+    def message(self, session: int, transaction: int) -> messages.Message:
+        """The message of one transaction."""
+        return messages.message(self.contents, session, transaction)
+
+    def stream(self, session: int, *, server: bool, gaps: bytes | None) -> tuple[bytes, int]:
+        """A stream's octets up to its first hole, or with `gaps` put into holes; and how many octets of it are missing."""
+        stream = 2 * session + int(server)
+        missing = int(self.lines.segments.streams[stream, reassembly.MISSING])
+        return self.lines.stream(stream, gaps=gaps), missing

@@ -1,0 +1,96 @@
+"""`Session`: the same frames cut to one session, and its views."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from smtplab import schema
+from smtplab.errors import IncompleteError
+
+if TYPE_CHECKING:
+    from smtplab.frames.capture import Capture
+
+
+class SessionFrame:
+    """A frame cut to one session, as an attribute."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.__doc__ = schema.FRAMES[name].document()
+
+    def __get__(self, session: Session | None, owner: type) -> Any:
+        return self if session is None else session.frame(self.name)
+
+
+class Session:
+    """One session of a capture.
+
+    >>> import smtplab
+    >>> smtplab.open("captures/one-mail.pcap").session(0)
+    <Session 0: 192.0.2.1 to 192.0.2.10, 7 commands, quit>
+    """
+
+    packets = SessionFrame("packets")
+    commands = SessionFrame("commands")
+    replies = SessionFrame("replies")
+    transactions = SessionFrame("transactions")
+    recipients = SessionFrame("recipients")
+    messages = SessionFrame("messages")
+    phases = SessionFrame("phases")
+    gaps = SessionFrame("gaps")
+    findings = SessionFrame("findings")
+
+    def __init__(self, capture: Capture, number: int) -> None:
+        self.capture, self.session = capture, number
+        self._cut: dict[str, pd.DataFrame] = {}
+
+    def frame(self, name: str) -> pd.DataFrame:
+        """One frame cut to this session, by its name; rows are numbered from 0."""
+        if name not in self._cut:
+            whole = self.capture.frame(name)
+            mine = (whole["session"] == self.session).fillna(value=False).astype(bool)
+            self._cut[name] = whole[mine].reset_index(drop=True)
+        return self._cut[name]
+
+    @property
+    def row(self) -> pd.Series[Any]:
+        """Its row in `sessions`."""
+        return self.capture.sessions.iloc[self.session]
+
+    def stream(self, side: str, *, gaps: bytes | None = None) -> bytes:
+        """The reassembled octets of "client" or "server".
+
+        Raises `IncompleteError` where octets are missing, unless `gaps` says what stands for each of them (b"" leaves them out).
+        """
+        if side not in ("client", "server"):
+            raise ValueError(f'no stream {side!r}: there are "client" and "server"')
+        octets, missing = self.capture.source.stream(self.session, server=side == "server", gaps=gaps)
+        if missing and gaps is None:
+            raise IncompleteError(
+                f"session {self.session}: {missing} octets of the {side} are missing from the capture; "
+                'stream(…, gaps=b"…") says what to put there'
+            )
+        return octets
+
+    def message(self, transaction: int) -> Any:
+        """The message of one of its transactions."""
+        return self.capture.message(self.session, transaction)
+
+    def transcript(self, **options: Any) -> Any:
+        """The session as lines of text, in wire order; see `smtplab.frames.transcript.transcript`."""
+        return self._view("transcript", options)
+
+    def ladder(self, **options: Any) -> Any:
+        """The session as a ladder of arrows between client and server; see `smtplab.charts.ladder.ladder`."""
+        return self._view("ladder", options)
+
+    def _view(self, name: str, options: dict[str, Any]) -> Any:
+        from smtplab.frames.capture import view
+
+        return view(name)(self, **options)
+
+    def __repr__(self) -> str:
+        row = self.row
+        return f"<Session {self.session}: {row.client} to {row.server}, {row.commands} commands, {row.outcome}>"

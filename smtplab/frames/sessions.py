@@ -1,0 +1,170 @@
+"""The frame `sessions`."""
+
+from __future__ import annotations
+
+import ipaddress
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from smtplab import schema
+from smtplab.capture import connections as tcp
+from smtplab.capture import reassembly
+from smtplab.dialogue import state as st
+from smtplab.dialogue.lines import Lines, ends, starts
+from smtplab.frames import columns
+from smtplab.frames.columns import Integers, at
+from smtplab.frames.transactions import ACCEPTED, RCPT, Transactions
+from smtplab.smtp import verbs
+from smtplab.tls import hello
+
+EHLO, HELO, LHLO, QUIT = (verbs.NUMBER[v] for v in ("EHLO", "HELO", "LHLO", "QUIT"))
+QUITS, RESET, CLOSED, OPEN = range(4)  # as in schema.SESSION_OUTCOME
+NO_TLS, STARTTLS, IMPLICIT = range(3)  # as in schema.TLS
+HELLO_OCTETS = 1 << 16  # of a TLS stream, enough for a hello: a handshake message of 2**24 octets is no hello
+
+
+def sessions(t: Transactions) -> pd.DataFrame:
+    """Each TCP connection that spoke SMTP."""
+    wire, lines = t.wire, t.wire.lines
+    packets, rows = lines.packets, lines.found.rows[lines.wanted]
+    count, client = lines.sessions, lines.client
+    number = np.arange(count)
+    server = 1 - client
+    start, end = packets.time[rows[:, tcp.FIRST]], packets.time[rows[:, tcp.LAST]]
+    clients, servers = _addresses(lines)
+    ports = rows[:, [tcp.SOURCE_PORT, tcp.TARGET_PORT]]
+    command, verb = lines.command, lines.command[st.VERB]
+    session = command[st.SESSION]
+
+    hellos = np.flatnonzero(np.isin(verb, [EHLO, HELO, LHLO]) & (lines.code // 100 == 2))
+    protocol = np.zeros(count, np.int64)
+    protocol[session[hellos]] = np.where(verb[hellos] == HELO, 0, np.where(verb[hellos] == EHLO, 1, 2))
+    offers = hellos[verb[hellos] != HELO]
+    offered = np.full(count, -1, np.int64)
+    offered[session[offers]] = lines.reply_of[offers]
+
+    syn = rows[:, tcp.SYN_PACKET : tcp.SYN_PACKET + 2]
+    syn_time, synack_time = (at(packets.time, syn[number, side]) for side in (client, server))
+    shaken = (syn >= 0).all(1)
+    finished = rows[:, tcp.FINISH : tcp.FINISH + 2] >= 0
+    was_reset = (rows[:, tcp.RESET : tcp.RESET + 2] > 0).any(1)
+    quit_ = np.zeros(count, bool)
+    quit_[session[verb == QUIT]] = True
+    outcome = np.where(quit_, QUITS, np.where(was_reset, RESET, np.where(finished.any(1), CLOSED, OPEN)))
+    streams = lines.segments.streams
+    missing = streams[0::2, reassembly.MISSING] + streams[1::2, reassembly.MISSING]
+    rcpt = (verb == RCPT) & (lines.code // 100 == 2)
+
+    tls, hellos_seen = _tls(lines)
+    login = [wire.login.get(s) for s in range(count)]
+    outcomes = [None if entry is None else entry.ok for entry in login]
+    accepted = t.session[t.outcome == ACCEPTED]
+    return columns.build(
+        schema.SESSIONS,
+        {
+            "session": number,
+            "start": columns.time(start),
+            "end": columns.time(end),
+            "duration": columns.span(end - start),
+            "client": columns.text(clients),
+            "client_port": ports[number, client],
+            "server": columns.text(servers),
+            "server_port": ports[number, server],
+            "protocol": columns.choice(protocol, schema.PROTOCOL),
+            "tls": columns.choice(tls, schema.TLS),
+            "tls_version": columns.text([seen.version for seen in hellos_seen]),
+            "tls_cipher": columns.text([seen.cipher for seen in hellos_seen]),
+            "tls_sni": columns.text([seen.sni for seen in hellos_seen]),
+            "decrypted": np.zeros(count, bool),
+            "banner": columns.text(columns.chosen(wire.replies.text, _banners(lines))),
+            "helo": columns.text(columns.chosen(wire.arguments, wire.last_hello)),
+            "extensions": _extensions(columns.chosen(wire.replies.text, offered)),
+            "auth_mechanism": columns.text([None if entry is None else entry.mechanism for entry in login]),
+            "auth_identity": columns.text([None if entry is None else entry.identity for entry in login]),
+            "auth_ok": columns.maybe_true(np.array([o is True for o in outcomes], bool), np.array([o is None for o in outcomes], bool)),
+            "commands": np.diff(lines.first_command),
+            "transactions": np.bincount(t.session, minlength=count),
+            "messages": np.bincount(accepted, minlength=count),
+            "recipients": np.bincount(session[rcpt], minlength=count),
+            "client_bytes": streams[0::2, reassembly.REACHED].copy(),
+            "server_bytes": streams[1::2, reassembly.REACHED].copy(),
+            "rtt": columns.span(synack_time - syn_time, ~shaken | (synack_time < syn_time)),
+            "outcome": columns.choice(outcome, schema.SESSION_OUTCOME),
+            "complete": shaken & (finished.all(1) | was_reset) & (missing == 0),
+            "missing_bytes": missing,
+        },
+    )  # fmt: skip
+
+
+def _addresses(lines: Lines) -> tuple[pa.Array, pa.Array]:
+    """Client and server addresses as text."""
+    rows = lines.found.rows[lines.wanted]
+    seen: dict[bytes, str] = {}
+    pairs = []
+    for first, client in zip(rows[:, tcp.FIRST].tolist(), lines.client.tolist(), strict=True):
+        both = ends(lines.packets, first)  # source, target of the first packet, which side 0 sent
+        for octets in both:
+            if octets not in seen:
+                seen[octets] = str(ipaddress.ip_address(octets))
+        pairs.append((seen[both[client]], seen[both[1 - client]]))
+    return (pa.array([pair[side] for pair in pairs], pa.large_string()) for side in (0, 1))  # type: ignore[return-value]
+
+
+def _banners(lines: Lines) -> Integers:
+    """Of each session, its greeting: the first reply, where it answers nothing and is a 220, or a refusal to talk."""
+    first = lines.first_reply[:-1]
+    found = np.full(lines.sessions, -1, np.int64)
+    some = np.flatnonzero(np.diff(lines.first_reply) > 0)
+    rows = first[some]
+    code = lines.reply[st.CODE][rows]
+    good = (lines.command_of[rows] < 0) & np.isin(code, [220, 421, 521, 554])
+    found[some[good]] = rows[good]
+    return found
+
+
+def _extensions(text: pa.Array) -> pd.Series:  # type: ignore[type-arg]
+    """Keywords with their arguments: each line of EHLO's reply but the first, which names the server."""
+    split = pc.split_pattern(pc.fill_null(text, ""), "\n")
+    sizes = np.maximum(pc.list_value_length(split).to_numpy(zero_copy_only=False).astype(np.int64) - 1, 0)
+    return columns.lists(starts(sizes), pc.list_flatten(pc.list_slice(split, 1)))
+
+
+class Seen:
+    """What the two hellos of a session said; None where they were not seen."""
+
+    def __init__(self, client: bytes, server: bytes) -> None:
+        asked, chosen = hello.client_hello(client), hello.server_hello(server)
+        self.sni = asked.sni if asked else None
+        self.version, self.cipher = (chosen.version, chosen.cipher) if chosen else (None, None)
+        self.answered = chosen is not None
+
+
+def _tls(lines: Lines) -> tuple[Integers, list[Seen]]:
+    """How TLS began in each session, and what its hellos said."""
+    count = lines.sessions
+    nothing = Seen(b"", b"")
+    seen = [nothing] * count
+    how = np.full(count, NO_TLS, np.int64)
+    begun = lines.state[:, [st.CLIENT_TLS, st.SERVER_TLS]]
+    due = lines.state[:, st.TLS_DUE] == 1
+    for session in np.flatnonzero((begun >= 0).any(1)).tolist():
+        streams = [_from(lines, 2 * session + side, int(begun[session, side])) for side in (0, 1)]
+        seen[session] = Seen(*streams)
+        if begun[session].max() > 0 or due[session]:
+            how[session] = STARTTLS
+        elif seen[session].answered:
+            how[session] = IMPLICIT
+    how[due] = STARTTLS
+    return how, seen
+
+
+def _from(lines: Lines, stream: int, offset: int) -> bytes:
+    """The stream's octets from `offset` on, up to a hole and at most `HELLO_OCTETS`."""
+    if offset < 0:
+        return b""
+    return lines.stream(stream, offset, HELLO_OCTETS)
+
+

@@ -1,0 +1,94 @@
+"""Frames written to a folder as Parquet, and read back equal in value and type."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from smtplab import schema
+from smtplab.errors import CaptureError
+from smtplab.frames import columns
+
+if TYPE_CHECKING:
+    from smtplab.frames.capture import Capture
+
+SCHEMA_FILE = "schema.json"
+VERSION = 1
+
+
+def is_stored(source: Any) -> bool:
+    """Whether a source is a folder that `write` made."""
+    return isinstance(source, (str, os.PathLike)) and pathlib.Path(source, SCHEMA_FILE).is_file()
+
+
+def write(capture: Capture, folder: str | os.PathLike[str]) -> None:
+    """Write every frame of a capture into `folder`, which is made where needed."""
+    target = pathlib.Path(folder)
+    target.mkdir(parents=True, exist_ok=True)
+    for name in schema.FRAMES:
+        pq.write_table(pa.Table.from_pandas(capture.frame(name), preserve_index=False), target / f"{name}.parquet")
+    description = {
+        "smtplab": VERSION,
+        "files": capture.files,
+        "frames": {
+            frame.name: {
+                "row": frame.row,
+                "columns": [{"name": c.name, "type": c.type_name, "sentence": c.sentence} for c in frame.columns],
+            }
+            for frame in schema.FRAMES.values()
+        },
+    }
+    (target / SCHEMA_FILE).write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
+
+
+class Stored:
+    """The frames of a folder; the packets themselves are not in it, so messages and streams are not to be had."""
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self.folder = pathlib.Path(folder)
+        try:
+            description = json.loads((self.folder / SCHEMA_FILE).read_text(encoding="utf-8"))
+            self.files: list[str] = [str(name) for name in description["files"]]
+            version = description["smtplab"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise CaptureError("no schema as smtplab writes it", file=str(self.folder / SCHEMA_FILE)) from error
+        if version != VERSION:
+            raise CaptureError(f"schema version {version}: expected {VERSION}", file=str(self.folder / SCHEMA_FILE))
+        self.damage: list[Any] = []
+
+    def frame(self, name: str) -> pd.DataFrame:
+        """One frame, its columns typed as they were."""
+        path = self.folder / f"{name}.parquet"
+        try:
+            table = pq.read_table(path)
+        except (OSError, pa.ArrowException) as error:
+            raise CaptureError(f"not readable as Parquet: {error}", file=str(path)) from error
+        missing = [column.name for column in schema.FRAMES[name].columns if column.name not in table.column_names]
+        if missing:
+            raise CaptureError(f"columns are missing: {', '.join(missing)}", file=str(path))
+        return columns.build(
+            schema.FRAMES[name],
+            {c.name: columns.typed(table.column(c.name), c.type) for c in schema.FRAMES[name].columns},
+        )
+
+    def counts(self) -> dict[str, int]:
+        """How much there is."""
+        names = ("packets", "sessions", "commands", "transactions")
+        return {name: pq.read_metadata(self.folder / f"{name}.parquet").num_rows for name in names}
+
+    def message(self, session: int, transaction: int) -> Any:
+        """Not to be had: raises CaptureError."""
+        raise self._no_octets("messages")
+
+    def stream(self, session: int, *, server: bool, gaps: bytes | None) -> tuple[bytes, int]:
+        """Not to be had: raises CaptureError."""
+        raise self._no_octets("streams")
+
+    def _no_octets(self, what: str) -> CaptureError:
+        return CaptureError(f"a folder of frames holds no {what}: open the capture itself", file=str(self.folder))

@@ -1,0 +1,194 @@
+"""The wire's lines as Arrow text: gathered once, cut many times, made safe where an octet asks for it."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from smtplab.capture.packets import Octets
+from smtplab.dialogue import places
+from smtplab.dialogue import state as st
+from smtplab.dialogue.lines import BDAT, DATA_END, Lines, starts
+from smtplab.frames.columns import Integers, Mask
+from smtplab.printable import printable
+from smtplab.smtp import auth, verbs
+
+AUTH, AUTH_RESPONSE = verbs.NUMBER["AUTH"], verbs.NUMBER["AUTH-RESPONSE"]
+SHORTEST_ECHO = 4  # characters of a secret that are looked for in replies: shorter ones stand in any text
+
+
+def cut(raw: Octets, start: Integers, octets: Integers, dirty: Mask, missing: Mask | None = None) -> pa.Array:
+    """Rows of `raw` as Arrow text; those that are `dirty` pass through `printable`.
+
+    `start`, `octets`: int64, place and size in `raw`; `missing` rows are null.
+    """
+    octets = np.maximum(octets, 0) if missing is None else np.where(missing, 0, np.maximum(octets, 0))
+    source, start = raw, start.astype(np.int64, copy=True)
+    rows = np.flatnonzero(dirty & (octets > 0))
+    if len(rows):
+        repaired = [printable(raw[start[i] : start[i] + octets[i]].tobytes()).encode() for i in rows]
+        sizes = np.fromiter(map(len, repaired), np.int64, len(repaired))
+        start[rows] = len(raw) + starts(sizes)[:-1]
+        octets = octets.copy()
+        octets[rows] = sizes
+        source = np.concatenate([raw, np.frombuffer(b"".join(repaired), np.uint8)])
+    offsets = starts(octets)
+    out = np.empty(int(offsets[-1]), np.uint8)
+    places.take(source, start, octets, offsets, out)
+    return arrow_text(out, offsets, missing)
+
+
+def arrow_text(data: Octets, offsets: Integers, missing: Mask | None = None) -> pa.Array:
+    """Arrow text over a buffer of UTF-8 and its offsets."""
+    valid = None if missing is None or not missing.any() else pa.array(~missing).buffers()[1]
+    return pa.LargeStringArray.from_buffers(len(offsets) - 1, pa.py_buffer(offsets), pa.py_buffer(data), valid)
+
+
+@dataclass(slots=True)
+class CommandLines:
+    """The client's lines without their ends: `raw[start[i] : start[i] + size[i]]` is command `i`'s.
+
+    A BDAT's chunk and a DATA-END's content are left out. `argument` is where the argument begins (at the end: there is none).
+    """
+
+    raw: Octets
+    start: Integers
+    size: Integers
+    argument: Integers
+    dirty: Mask
+    missing: Mask  # the line itself was never seen
+
+    def line(self, row: int) -> bytes:
+        """One command's line."""
+        return self.raw[self.start[row] : self.start[row] + self.size[row]].tobytes()
+
+    def lines(self) -> pa.Array:
+        """Every line as text."""
+        return cut(self.raw, self.start, self.size, self.dirty, self.missing)
+
+    def arguments(self) -> pa.Array:
+        """Every argument as text."""
+        return cut(self.raw, self.argument, self.start + self.size - self.argument, self.dirty, self.missing)
+
+
+def command_lines(lines: Lines) -> CommandLines:
+    """Gather the client's lines, secrets and all: `mask` comes next."""
+    command = lines.command
+    verb = command[st.VERB]
+    with_body = command[st.BODY_SEGMENT] >= 0
+    ends_content = (verb == DATA_END) & with_body
+    octets = np.where(verb == BDAT, command[st.OCTETS] - command[st.BODY_RAW], command[st.OCTETS])
+    octets[ends_content] = 0  # its line is the dot, written below: gathering it would gather the content
+    size = octets.copy()
+    start = starts(octets + ends_content)[:-1]
+    raw = np.empty(int(octets.sum() + ends_content.sum()), np.uint8)
+    dirty = np.zeros(len(verb), np.uint8)
+    places.gather(
+        lines.packets.buf, lines.segments.rows, command[st.FIRST_SEGMENT], command[st.FIRST_POS], octets, start, raw, dirty
+    )
+    places.trim(raw, start, size)
+    seen_dot = ends_content & (command[st.OCTETS] > command[st.BODY_RAW])
+    raw[start[seen_dot]] = ord(".")
+    size[seen_dot] = 1
+    odd = command[st.ODDITIES] & (st.BARE_CR | st.CRCRLF | st.GAP | st.UNFINISHED) > 0
+    end = start + size
+    word = np.where(verb == AUTH_RESPONSE, -1, command[st.WORD])
+    argument = np.minimum(start + word + 1, end)
+    return CommandLines(raw, start, size, argument, (dirty > 0) | odd, ends_content & ~seen_dot)
+
+
+def secret_of(lines: CommandLines, row: int, verb: int) -> tuple[int, int]:
+    """Where in the buffer the secret of an AUTH or AUTH-RESPONSE row begins and ends; for AUTH, its initial response."""
+    begin, end = int(lines.argument[row]), int(lines.start[row] + lines.size[row])
+    if verb == AUTH:
+        words = lines.raw[begin:end].tobytes().split(b" ", 1)
+        begin = end - len(words[1]) if len(words) == 2 else end
+    return begin, end
+
+
+def mask(lines: CommandLines, verb: Integers) -> None:
+    """Mask what AUTH sends, in the buffer itself: nothing made from it later can show it."""
+    for row in np.flatnonzero((verb == AUTH) | (verb == AUTH_RESPONSE)):
+        begin, end = secret_of(lines, row, int(verb[row]))
+        lines.raw[begin:end] = np.frombuffer(auth.mask(lines.raw[begin:end].tobytes()), np.uint8)
+
+
+@dataclass(slots=True)
+class ReplyTexts:
+    """The server's replies: texts (lines joined by line feeds), enhanced codes, last lines, all as Arrow text."""
+
+    text: pa.Array
+    enhanced: pa.Array
+    last_line: pa.Array
+
+
+def reply_texts(lines: Lines, secrets_said: dict[int, list[bytes]]) -> ReplyTexts:
+    """Gather the replies; `secrets_said` a session, octets that AUTH sent and that no text may echo."""
+    reply = lines.reply
+    n = reply.shape[1]
+    offsets = starts(reply[st.OCTETS])
+    raw = np.empty(int(offsets[-1]), np.uint8)
+    dirty = np.zeros(n, np.uint8)
+    places.gather(
+        lines.packets.buf, lines.segments.rows, reply[st.FIRST_SEGMENT], reply[st.FIRST_POS], reply[st.OCTETS], offsets, raw, dirty
+    )
+    at = np.empty(n + 1, np.int64)
+    enhanced, last = np.empty(n, np.int64), np.empty(n, np.int64)
+    places.reply_texts(raw, offsets, reply[st.CODE], raw, at, enhanced, last)  # texts are shorter: written over what was read
+    echo = np.zeros(n, bool)
+    for session, secrets in secrets_said.items():
+        for row in range(int(lines.first_reply[session]), int(lines.first_reply[session + 1])):
+            text = raw[at[row] : at[row + 1]].tobytes()
+            masked = text
+            for secret in secrets:
+                masked = masked.replace(secret, b"*" * len(secret))
+            if masked != text:
+                raw[at[row] : at[row + 1]] = np.frombuffer(masked, np.uint8)
+                echo[row] = True
+    bad = (dirty > 0) | (reply[st.ODDITIES] & (st.BARE_CR | st.GAP | st.UNFINISHED) > 0)
+    start, size = at[:-1], np.diff(at)
+    text = cut(raw, start, size, bad)
+    tail = cut(raw, last, at[1:] - last, bad)
+    return ReplyTexts(text, enhanced_codes(enhanced), tail)
+
+
+def secrets_said(lines: Lines, clear: CommandLines, identity: dict[int, str | None]) -> dict[int, list[bytes]]:
+    """What AUTH sent, a session: as sent and decoded, longest first, so that an echo of it can be masked; but not the identity."""
+    verb = lines.command[st.VERB]
+    said: dict[int, set[bytes]] = {}
+    for row in np.flatnonzero((verb == AUTH) | (verb == AUTH_RESPONSE)):
+        begin, end = secret_of(clear, row, int(verb[row]))
+        text = clear.raw[begin:end].tobytes()
+        decoded = _decoded(text)
+        session = int(lines.command[st.SESSION][row])
+        known = (identity.get(session) or "").encode()
+        said.setdefault(session, set()).update({text, decoded, *decoded.split(b"\0")} - {known})
+    return {
+        session: sorted((s for s in found if len(s) >= SHORTEST_ECHO), key=len, reverse=True) for session, found in said.items()
+    }
+
+
+def _decoded(text: bytes) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError:
+        return b""
+
+
+def enhanced_codes(numbers: NDArray[np.int64]) -> pa.Array:
+    """Enhanced codes as text, from the numbers of `places.reply_texts`."""
+    distinct, inverse = np.unique(numbers, return_inverse=True)
+    words = [None if x < 0 else f"{x // 1000000}.{x // 1000 % 1000}.{x % 1000}" for x in distinct.tolist()]
+    return pa.array(words, pa.large_string()).take(pa.array(inverse))
+
+
+def with_code(code: Integers, text: pa.Array) -> pa.Array:
+    """`250 text`, the last line of a reply as it stood on the wire but for its separator."""
+    distinct, inverse = np.unique(code, return_inverse=True)
+    heads = pa.array(["" if c < 0 else f"{c:03d} " for c in distinct.tolist()], pa.large_string())
+    return pc.binary_join_element_wise(heads.take(pa.array(inverse)), text, pa.scalar("", pa.large_string()))

@@ -1,0 +1,122 @@
+"""The frame `phases`."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from smtplab import schema
+from smtplab.capture import connections as tcp
+from smtplab.capture import reassembly
+from smtplab.dialogue import phases
+from smtplab.dialogue import state as st
+from smtplab.dialogue.lines import BDAT, DATA_END
+from smtplab.frames import columns
+from smtplab.frames.columns import Integers, Mask, at
+from smtplab.frames.wire import Wire
+from smtplab.kernels import Column, Table, entry
+from smtplab.smtp import verbs
+
+QUIT = verbs.NUMBER["QUIT"]
+
+
+@entry
+def share_octets(
+    stretch_session: Column, stretch_end: Column, segment_session: Column, segment_time: Column, segment_size: Column,
+    segment_side: Column, octets: Table,
+) -> None:  # fmt: skip
+    """Add each segment's octets to the stretch in which it came: both sorted by session and time; `octets` is (stretches, 2)."""
+    k = 0
+    for i in range(len(segment_session)):
+        while (
+            k + 1 < len(stretch_session)
+            and (
+                stretch_session[k] < segment_session[i]
+                or (
+                    stretch_session[k] == segment_session[i]
+                    and stretch_session[k + 1] == segment_session[i]
+                    and stretch_end[k] <= segment_time[i]
+                )
+            )
+        ):
+            k += 1
+        if stretch_session[k] == segment_session[i]:
+            octets[k, segment_side[i]] += segment_size[i]
+
+
+def opaque_since(wire: Wire) -> tuple[Integers, Mask]:
+    """Of each session, when undecrypted TLS began (nanoseconds, -1 never)."""
+    lines = wire.lines
+    segment = lines.segments.rows
+    since = np.full(lines.sessions, -1, np.int64)
+    for stream, field in ((0, st.CLIENT_TLS), (1, st.SERVER_TLS)):
+        offset = lines.state[:, field]
+        for session in np.flatnonzero(offset >= 0).tolist():
+            mine = np.flatnonzero((segment[:, reassembly.STREAM] == 2 * session + stream) & (segment[:, reassembly.POS] >= 0))
+            mine = mine[segment[mine, reassembly.OFFSET] + segment[mine, reassembly.LENGTH] > offset[session]]
+            if len(mine):
+                time = int(lines.packets.time[segment[mine[0], reassembly.PACKET]])
+                since[session] = time if since[session] < 0 else min(time, int(since[session]))
+    return since, since >= 0
+
+
+def timeline(wire: Wire) -> phases.Stretches:
+    """Cut every session into stretches."""
+    lines = wire.lines
+    packets, rows = lines.packets, lines.found.rows[lines.wanted]
+    command = lines.command
+    verb = command[st.VERB]
+    syn = rows[:, tcp.SYN_PACKET : tcp.SYN_PACKET + 2]
+    both = (syn >= 0).all(1)
+    synack = at(syn.reshape(-1), np.arange(lines.sessions) * 2 + 1 - lines.client)
+    greeting = np.full(lines.sessions, -1, np.int64)
+    first = lines.first_reply[:-1]
+    any_reply = np.diff(lines.first_reply) > 0
+    heads = first[any_reply]
+    greeting[any_reply] = np.where(lines.command_of[heads] < 0, wire.reply_time[heads], -1)
+    quit_ = np.zeros(lines.sessions, bool)
+    quit_[command[st.SESSION][verb == QUIT]] = True
+    carries = np.isin(verb, [DATA_END, BDAT]) & (command[st.BODY_SEGMENT] >= 0)
+    phase = phases.PHASE_OF[verb]
+    phase = np.where((verb == DATA_END) & ~carries, phases.NUMBER["other"], phase)
+    answered = np.where(lines.reply_of >= 0, at(wire.reply_time, lines.reply_of), -1)
+    sent = np.where(wire.command_packet >= 0, wire.command_time, 0)
+    return phases.stretches(
+        phases.Timeline(
+            command[st.SESSION], phase, carries, lines.transaction, sent, answered,
+            packets.time[rows[:, tcp.FIRST]], packets.time[rows[:, tcp.LAST]],
+            np.where(both, at(packets.time, synack), -1), greeting, quit_, opaque_since(wire)[0],
+        )  # fmt: skip
+    )
+
+
+def frame(wire: Wire, stretches: phases.Stretches) -> pd.DataFrame:
+    """Each stretch of each session."""
+    s, segment = stretches, wire.lines.segments.rows
+    held = np.flatnonzero((segment[:, reassembly.POS] >= 0))
+    session = segment[held, reassembly.STREAM] >> 1
+    time = wire.lines.packets.time[segment[held, reassembly.PACKET]]
+    order = np.lexsort((time, session))
+    held, session, time = held[order], session[order], time[order]
+    octets = np.zeros((max(1, len(s.session)), 2), np.int64)
+    if len(s.session):
+        share_octets(
+            s.session, s.end, session, time, segment[held, reassembly.LENGTH], segment[held, reassembly.STREAM] & 1, octets
+        )
+    octets = octets[: len(s.session)]
+    return columns.build(
+        schema.PHASES,
+        {
+            "session": s.session,
+            "transaction": columns.maybe(s.transaction, s.transaction == 0),
+            "phase": columns.choice(s.phase, schema.PHASE),
+            "start": columns.time(s.start),
+            "end": columns.time(s.end),
+            "duration": columns.span(s.end - s.start),
+            "client_time": columns.span(s.client),
+            "server_time": columns.span(s.server),
+            "commands": s.commands,
+            "client_bytes": octets[:, 0].copy(),
+            "server_bytes": octets[:, 1].copy(),
+        },
+    )

@@ -1,0 +1,299 @@
+"""The frames `transactions` and `recipients`."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from smtplab import schema
+from smtplab.dialogue import state as st
+from smtplab.dialogue import transactions as tx
+from smtplab.dialogue.lines import BDAT, DATA_END, starts
+from smtplab.frames import columns, texts
+from smtplab.frames.columns import Integers, Mask, at
+from smtplab.frames.commands import Envelopes
+from smtplab.frames.wire import HELLOS, Wire
+from smtplab.smtp import verbs
+
+ACCEPTED, REJECTED, ABORTED, INCOMPLETE = range(4)  # as in schema.TRANSACTION_OUTCOME
+MAILS = [verbs.NUMBER[v] for v in verbs.OPENS_MAIL]
+RCPT, DATA, BURL, QUIT = (verbs.NUMBER[v] for v in ("RCPT", "DATA", "BURL", "QUIT"))
+
+# How servers name a message in the reply that accepts it: Postfix "queued as X", Exim "id=X", qmail "qp X", and in front of the
+# words "Message accepted" Sendmail and OpenSMTPD.
+QUEUE_ID = r"(?i)(?:\bqueued as |\bid=|\bqp )(?P<id>[^\s;,()<>\[\]]+)"
+QUEUE_ID_IN_FRONT = r"(?i)^(?:\d\.\d+\.\d+ )?(?P<id>[^\s:]+):? (?:Message accepted|OK queued)"
+
+
+class Transactions:
+    """What `transactions`, `recipients`, `messages` and `sessions` share about the mail transactions."""
+
+    def __init__(self, wire: Wire, envelope: Envelopes) -> None:
+        lines = wire.lines
+        command = lines.command
+        self.wire, self.envelope = wire, envelope
+        self.count = len(lines.opened)
+        self.of = lines.transaction_of  # of each command
+        self.session = command[st.SESSION][lines.opened]
+        self.number = lines.transaction[lines.opened]
+        verb, inside = command[st.VERB], self.of >= 0
+        code = np.where(lines.deciding >= 0, at(lines.reply[st.CODE], lines.deciding), 0)
+        self.code = code
+        with_body = command[st.BODY_SEGMENT] >= 0
+        chunk = (verb == BDAT) & (command[st.DECLARED] >= 0)
+        self.data = self.last(inside & (verb == DATA))
+        self.first_chunk = self.first(inside & chunk)
+        self.content_end = self.last(inside & ((verb == DATA_END) & with_body | (chunk | (verb == BURL)) & (command[st.LAST] == 1)))
+        self.body = inside & ((verb == DATA_END) & with_body | chunk)
+        self.size, self.carried = self._sizes(chunk)
+        self._outcomes(verb, code, inside)
+
+    def last(self, mask: Mask) -> Integers:
+        """Of each transaction, the last command under the mask, -1 none."""
+        rows = np.flatnonzero(mask)
+        found = np.full(self.count, -1, np.int64)
+        found[self.of[rows]] = rows
+        return found
+
+    def first(self, mask: Mask) -> Integers:
+        """Of each transaction, the first command under the mask, -1 none."""
+        rows = np.flatnonzero(mask)[::-1]
+        found = np.full(self.count, -1, np.int64)
+        found[self.of[rows]] = rows
+        return found
+
+    def any(self, mask: Mask) -> Mask:
+        """Of each transaction, whether a command is under the mask."""
+        return np.bincount(self.of[mask], minlength=self.count) > 0
+
+    def _sizes(self, chunk: Mask) -> tuple[Integers, Mask]:
+        """Octets of content, transparency undone, and whether there was any content."""
+        command = self.wire.lines.command
+        size = np.zeros(self.count, np.int64)
+        rows = np.flatnonzero(self.body)
+        np.add.at(size, self.of[rows], (command[st.BODY_RAW] - command[st.BODY_STUFFED])[rows])
+        carried = self.any(self.body)
+        self.open_content = np.full(self.count, -1, np.int64)  # row of Lines.open_content
+        contents = self.wire.lines.open_content
+        last = np.full(self.wire.lines.sessions, -1, np.int64)
+        last[self.session] = np.arange(self.count)
+        for row in range(contents.shape[1]):
+            transaction = int(last[contents[st.SESSION, row]])
+            if transaction >= 0 and self.wire.lines.how[transaction] in (tx.BY_SESSION_END, tx.BY_421):
+                self.open_content[transaction] = row
+                size[transaction] += contents[st.BODY_RAW, row] - contents[st.BODY_STUFFED, row]
+                carried[transaction] = True
+        return size, carried
+
+    def _outcomes(self, verb: Integers, code: Integers, inside: Mask) -> None:
+        lines = self.wire.lines
+        no = (code >= 400) & (code <= 599)
+        rcpt = inside & (verb == RCPT)
+        end = self.content_end
+        end_code = at(code, end) * (end >= 0)
+        accepted = end_code // 100 == 2
+        mail_refused = no[lines.opened] & np.isin(verb[lines.opened], MAILS)
+        all_refused = self.any(rcpt & no) & ~self.any(rcpt & ~no)
+        data_refused = self.last(inside & no & np.isin(verb, [DATA, BDAT, BURL, DATA_END]) & (code > 0))
+        refused_rcpt = self.last(rcpt & no)
+        deciding = np.where(
+            accepted | (end_code >= 400), end,
+            np.where(data_refused >= 0, data_refused, np.where(mail_refused, lines.opened, np.where(all_refused, refused_rcpt, -1))),
+        )  # fmt: skip
+        rejected = ~accepted & (deciding >= 0)
+        # given up, or never decided? Content whose reply never came, a command left without a reply, octets that were lost, and
+        # a capture that stops in the middle leave it open; RSET, QUIT, a new hello and a broken connection give it up.
+        how = lines.how
+        last = self.last(inside)
+        closed = self._connection_closed()[self.session]
+        unanswered = (lines.reply_of[last] < 0) & (verb[last] != QUIT) if self.count else np.zeros(0, bool)
+        undecided = (
+            ((end >= 0) & (end_code == 0))
+            | (how == tx.BY_GAP)
+            | self._one_sided()[self.session]
+            | ((how == tx.BY_SESSION_END) & (~closed | (unanswered & (self.open_content < 0))))
+        )
+        self.outcome = np.where(accepted, ACCEPTED, np.where(rejected, REJECTED, np.where(undecided, INCOMPLETE, ABORTED)))
+        self.deciding = np.where(self.outcome <= REJECTED, deciding, -1)
+
+    def _one_sided(self) -> Mask:
+        """Of each session, whether no octet of the server was captured."""
+        mute: Mask = self.wire.lines.state[:, st.MUTE_SERVER] == 1
+        return mute
+
+    def _connection_closed(self) -> Mask:
+        """Of each session, whether the end of its connection was captured."""
+        from smtplab.capture import connections as tcp
+
+        rows = self.wire.lines.found.rows[self.wire.lines.wanted]
+        closed: Mask = (rows[:, tcp.FINISH : tcp.FINISH + 2] >= 0).any(1) | (rows[:, tcp.RESET : tcp.RESET + 2] > 0).any(1)
+        return closed
+
+
+def transactions(t: Transactions) -> pd.DataFrame:
+    """Each mail transaction."""
+    wire, lines, envelope = t.wire, t.wire.lines, t.envelope
+    opened, deciding = lines.opened, t.deciding
+    envelope_of = np.full(lines.command.shape[1], -1, np.int64)
+    envelope_of[envelope.row] = np.arange(len(envelope.row))
+    mail = envelope_of[opened]
+    declared = _numbers(columns.chosen(envelope.parameter("SIZE"), mail))
+    body = pc.utf8_upper(columns.chosen(envelope.parameter("BODY"), mail))
+    body_code = pc.fill_null(pc.index_in(body, pa.array(schema.BODY, body.type)), -1).to_numpy()
+    utf8 = np.asarray(columns.chosen(envelope.parameter("SMTPUTF8"), mail).is_valid())
+    accepted, rejected = _recipient_lists(t)
+    asked = np.where(t.data >= 0, np.where(t.first_chunk >= 0, np.minimum(t.data, t.first_chunk), t.data), t.first_chunk)
+    method = np.where(asked < 0, -1, np.where((t.first_chunk >= 0) & ((t.data < 0) | (t.carried & (t.content_end == t.first_chunk))), 1, 0))
+    decided = at(lines.deciding, deciding)
+    decided = np.where(deciding < 0, -1, decided)
+    end_time, end_unknown = _ends(t)
+    last = _last_reply(t)
+    last_code = at(lines.reply[st.CODE], last)
+    time = wire.command_time
+    return columns.build(
+        schema.TRANSACTIONS,
+        {
+            "session": t.session,
+            "transaction": t.number,
+            "helo": columns.text(columns.chosen(wire.arguments, _hellos(t))),
+            "reverse_path": columns.text(columns.chosen(envelope.path, mail)),
+            "recipients": accepted,
+            "rejected": rejected,
+            "declared_size": declared,
+            "body": columns.choice(body_code, schema.BODY),
+            "smtputf8": utf8,
+            "method": columns.choice(method, schema.METHOD),
+            "start": columns.time(time[opened]),
+            "data_start": columns.time(at(time, asked), asked < 0),
+            "data_end": columns.time(at(time, t.content_end), t.content_end < 0),
+            "end": columns.time(end_time, end_unknown),
+            "size": columns.maybe(t.size, ~t.carried),
+            "outcome": columns.choice(t.outcome, schema.TRANSACTION_OUTCOME),
+            "code": columns.maybe(at(t.code, deciding), deciding < 0),
+            "enhanced_code": columns.text(columns.chosen(wire.replies.enhanced, decided)),
+            "last_reply": columns.text(columns.chosen(texts.with_code(last_code, columns.chosen(wire.replies.last_line, last)), np.where(last < 0, -1, np.arange(t.count)))),
+            "queue_id": columns.text(_queue_ids(columns.chosen(wire.replies.text, np.where(t.outcome == ACCEPTED, decided, -1)))),
+            "tls": np.zeros(t.count, bool),
+        },
+    )  # fmt: skip
+
+
+def _numbers(values: pa.Array) -> pd.Series:  # type: ignore[type-arg]
+    """SIZE=: 1*20DIGIT (RFC 1870 3) as numbers; what is none, or is beyond int64, is missing."""
+    good = pc.fill_null(pc.match_substring_regex(values, r"^[0-9]{1,18}$"), False)
+    numbers = pc.if_else(good, values, pa.scalar("0", values.type)).cast(pa.int64()).to_numpy(zero_copy_only=False)
+    return columns.maybe(numbers, ~np.asarray(good))
+
+
+def _recipient_lists(t: Transactions) -> tuple[pd.Series, pd.Series]:  # type: ignore[type-arg]
+    """Of each transaction, the forward-paths that were accepted, and those that were not."""
+    envelope, lines = t.envelope, t.wire.lines
+    rows = np.flatnonzero((lines.command[st.VERB][envelope.row] == RCPT) & (t.of[envelope.row] >= 0))
+    command = envelope.row[rows]
+    good = t.code[command] // 100 == 2
+    found = []
+    for mask in (good, ~good):
+        offsets = starts(np.bincount(t.of[command[mask]], minlength=t.count))
+        found.append(columns.lists(offsets, columns.chosen(envelope.path, rows[mask])))
+    return found[0], found[1]
+
+
+def _hellos(t: Transactions) -> Integers:
+    """Of each transaction, the hello in force: the last accepted before it, else the last one said."""
+    lines = t.wire.lines
+    verb, session = lines.command[st.VERB], lines.command[st.SESSION]
+    found = np.full(t.count, -1, np.int64)
+    for accepted_only in (False, True):
+        rows = np.flatnonzero(np.isin(verb, HELLOS) & ((lines.code // 100 == 2) | (not accepted_only)))
+        before = np.searchsorted(rows, lines.opened) - 1
+        hello = at(rows, before)
+        good = (before >= 0) & (at(session, hello) == t.session)
+        found = np.where(good, hello, found)
+    return found
+
+
+def _ends(t: Transactions) -> tuple[Integers, Mask]:
+    """When the end of each transaction was known: the reply to what ended it, else that command, else the session's end."""
+    wire, lines = t.wire, t.wire.lines
+    ended = lines.ended
+    reply = at(lines.deciding, ended)
+    reply = np.where(ended < 0, -1, reply)
+    packets, rows = lines.packets, lines.found.rows[lines.wanted]
+    from smtplab.capture import connections as tcp
+
+    session_end = packets.time[rows[:, tcp.LAST]][t.session]
+    quits = (ended >= 0) & (at(lines.command[st.VERB], ended) == QUIT)
+    time = np.where(reply >= 0, at(wire.reply_time, reply), 0)
+    time = np.where(quits, at(wire.command_time, ended), time)
+    over = lines.how == tx.BY_SESSION_END
+    time = np.where(over, session_end, time)
+    return time, ~over & ~quits & (reply < 0)
+
+
+def _last_reply(t: Transactions) -> Integers:
+    """Of each transaction, the last reply to one of its commands; QUIT's says nothing about the mail and is left out."""
+    lines = t.wire.lines
+    inside = (t.of >= 0) & (lines.command[st.VERB] != QUIT)
+    replies = np.flatnonzero((lines.command_of >= 0) & at(inside, lines.command_of))
+    found = np.full(t.count, -1, np.int64)
+    found[t.of[lines.command_of[replies]]] = replies
+    return found
+
+
+def _queue_ids(text: pa.Array) -> pa.Array:
+    found = pc.struct_field(pc.extract_regex(text, QUEUE_ID), "id")
+    in_front = pc.struct_field(pc.extract_regex(text, QUEUE_ID_IN_FRONT), "id")
+    return pc.coalesce(found, in_front)
+
+
+def recipients(t: Transactions) -> pd.DataFrame:
+    """Each RCPT."""
+    wire, lines, envelope = t.wire, t.wire.lines, t.envelope
+    rows = np.flatnonzero(lines.command[st.VERB][envelope.row] == RCPT)
+    command = envelope.row[rows]
+    reply = lines.reply_of[command]
+    none = reply < 0
+    code = lines.code[command]
+    accepted = code // 100 == 2
+    final = _final_replies(t, command, accepted)
+    latency = at(wire.reply_time, reply) - wire.command_time[command]
+    offsets = starts(np.diff(envelope.offsets)[rows])
+    picked = np.repeat(envelope.offsets[:-1][rows] - offsets[:-1], np.diff(offsets)) + np.arange(offsets[-1])
+    unknown = none | (wire.command_packet[command] < 0) | ~wire.whole[command] | (latency < 0)
+    return columns.build(
+        schema.RECIPIENTS,
+        {
+            "session": lines.command[st.SESSION][command],
+            "transaction": columns.maybe(lines.transaction[command], lines.transaction[command] == 0),
+            "command": lines.command[st.NUMBER][command],
+            "forward_path": columns.text(columns.chosen(envelope.path, rows)),
+            "parameters": columns.maps(offsets, columns.chosen(envelope.keys, picked), columns.chosen(envelope.values, picked)),
+            "code": columns.maybe(code, none),
+            "enhanced_code": columns.text(columns.chosen(wire.replies.enhanced, reply)),
+            "reply_text": columns.text(columns.chosen(wire.replies.text, reply)),
+            "accepted": accepted,
+            "latency": columns.span(latency, unknown),
+            "final_code": columns.maybe(at(lines.reply[st.CODE], final), final < 0),
+            "final_reply_text": columns.text(columns.chosen(wire.replies.text, final)),
+        },
+    )
+
+
+def _final_replies(t: Transactions, command: Integers, accepted: Mask) -> Integers:
+    """Of each RCPT that was accepted, the reply after the content: its own in LMTP and PRDR, else the one for all."""
+    lines = t.wire.lines
+    transaction = np.where(accepted, t.of[command], -1)
+    end = np.where(transaction >= 0, at(t.content_end, transaction), -1)
+    final = np.where(end >= 0, at(lines.deciding, end), -1)
+    answered = lines.command_of[lines.command_of >= 0]
+    several = np.flatnonzero(np.bincount(answered, minlength=lines.command.shape[1]) > 1)
+    for row in np.intersect1d(several, end).tolist():
+        replies = np.flatnonzero(lines.command_of == row)
+        if lines.reply[st.CODE][replies[0]] == 353:
+            replies = replies[1:]
+        mine = np.flatnonzero(end == row)
+        for place, rcpt in enumerate(mine.tolist()):
+            final[rcpt] = replies[place] if place < len(replies) else -1
+    return final

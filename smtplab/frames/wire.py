@@ -1,0 +1,148 @@
+"""What several frames need of the wire, made once: command lines, reply texts, who authenticated, when each line came."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+
+from smtplab.capture import reassembly
+from smtplab.dialogue import state as st
+from smtplab.dialogue.lines import LATEST, Lines
+from smtplab.frames import texts
+from smtplab.frames.columns import Integers, Mask, at
+from smtplab.smtp import auth, verbs
+
+AUTH, AUTH_RESPONSE = texts.AUTH, texts.AUTH_RESPONSE
+HELLOS = [verbs.NUMBER[v] for v in verbs.HELLOS]
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """The last AUTH of a session; `ok` is None where its outcome was not seen."""
+
+    mechanism: str
+    identity: str | None
+    ok: bool | None
+
+
+class Wire:
+    """Shared columns over `Lines`; every one is made when first asked for."""
+
+    def __init__(self, lines: Lines, *, secrets: bool = False) -> None:
+        self.lines, self.secrets = lines, secrets
+
+    @cached_property
+    def commands(self) -> texts.CommandLines:
+        """The client's lines; masked, unless secrets were asked for."""
+        clear = texts.command_lines(self.lines)
+        self.logins = self._logins(clear)
+        self._said: dict[int, list[bytes]] = {}
+        if not self.secrets:
+            known = {session: login.identity for session, login in self.logins.items()}
+            self._said = texts.secrets_said(self.lines, clear, known)
+            texts.mask(clear, self.lines.command[st.VERB])
+        return clear
+
+    @cached_property
+    def arguments(self) -> pa.Array:
+        """Every command's argument."""
+        return self.commands.arguments()
+
+    @cached_property
+    def replies(self) -> texts.ReplyTexts:
+        """The server's texts; they echo no secret."""
+        _ = self.commands
+        return texts.reply_texts(self.lines, self._said)
+
+    @property
+    def login(self) -> dict[int, Login]:
+        """The last AUTH of each session that had one."""
+        _ = self.commands
+        return self.logins
+
+    def _logins(self, clear: texts.CommandLines) -> dict[int, Login]:
+        lines, verb = self.lines, self.lines.command[st.VERB]
+        found: dict[int, Login] = {}
+        rows = np.flatnonzero((verb == AUTH) | (verb == AUTH_RESPONSE)).tolist()
+        session = lines.command[st.SESSION]
+        for begin in (row for row in rows if verb[row] == AUTH):
+            words = clear.raw[clear.argument[begin] : clear.start[begin] + clear.size[begin]].tobytes().split(b" ", 1)
+            end = begin + 1
+            while end < len(verb) and verb[end] == AUTH_RESPONSE and session[end] == session[begin]:
+                end += 1
+            responses = [clear.line(row) for row in range(begin + 1, end)]
+            challenges = [self._challenge(row) for row in range(begin, end - 1)]
+            mechanism = words[0].decode("latin-1").upper()
+            initial = words[1].strip() if len(words) == 2 else None
+            code = int(lines.code[end - 1])
+            found[int(session[begin])] = Login(
+                texts.printable(mechanism),
+                auth.identity(mechanism, initial, responses, challenges),
+                None if code < 200 or 300 <= code < 400 else code < 300,
+            )
+        return found
+
+    def _challenge(self, row: int) -> bytes:
+        """The text of the 334 that answers a row."""
+        reply = int(self.lines.reply_of[row])
+        if reply < 0:
+            return b""
+        column = self.lines.reply[:, reply]
+        begin = int(column[st.FIRST_POS])
+        octets = self.lines.packets.buf[begin : begin + int(column[st.OCTETS])].tobytes()  # a 334 in two segments is cut short
+        return octets[4:].rstrip(b"\r\n")
+
+    # --- when: packets, and their times; -1 and 0 where no packet carried the octets
+
+    @cached_property
+    def command_packet(self) -> Integers:
+        """The packet after which each command was whole."""
+        return self.lines.command[LATEST]
+
+    @cached_property
+    def command_time(self) -> Integers:
+        """Its time, nanoseconds."""
+        return at(self.lines.packets.time, self.command_packet)
+
+    @cached_property
+    def reply_packet(self) -> Integers:
+        """The packet with each reply's first octet."""
+        rows = self.lines.segments.rows
+        return rows[:, reassembly.PACKET][self.lines.reply[st.FIRST_SEGMENT]]
+
+    @cached_property
+    def reply_time(self) -> Integers:
+        """Its time, nanoseconds."""
+        return at(self.lines.packets.time, self.reply_packet)
+
+    @cached_property
+    def reply_end_time(self) -> Integers:
+        """The time of the packet with each reply's last octet."""
+        return at(self.lines.packets.time, self.lines.reply[LATEST])
+
+    def frame(self, packet: Integers) -> Integers:
+        """The packets' numbers in their files."""
+        return at(self.lines.packets.frame, packet)
+
+    def file(self, packet: Integers) -> Integers:
+        """The packets' files."""
+        packets = self.lines.packets
+        if len(packets.files) == 1:
+            return np.zeros(len(packet), np.int64)
+        return packets.file_of(at(packets.ip, packet))
+
+    @cached_property
+    def whole(self) -> Mask:
+        """Of each command, whether no octet is missing."""
+        return (self.lines.command[st.ODDITIES] & (st.GAP | st.UNFINISHED)) == 0
+
+    @cached_property
+    def last_hello(self) -> Integers:
+        """Of each session, its last HELO, EHLO or LHLO, -1 none."""
+        rows = np.flatnonzero(np.isin(self.lines.command[st.VERB], HELLOS))
+        last = np.full(self.lines.sessions, -1, np.int64)
+        last[self.lines.command[st.SESSION][rows]] = rows  # ascending: the last one stays
+        return last

@@ -1,0 +1,79 @@
+"""What every test may ask for: goldens rewritten by a command, tools that may be missing, captures."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+REPOSITORY = Path(__file__).parent.parent
+TOOLS = {"needs_tshark": ("tshark",), "needs_chromium": ("chromium", "chromium-browser", "google-chrome")}
+
+# Same examples every time in CI; new ones at each run elsewhere. A slow shared machine is no failure.
+settings.register_profile("ci", deadline=None, derandomize=True)
+settings.register_profile("here", deadline=None)
+settings.load_profile("ci" if os.environ.get("CI") else "here")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--regold", action="store_true", help="rewrite the golden files from what the code gives now")
+
+
+@pytest.fixture
+def regold(request: pytest.FixtureRequest) -> bool:
+    """Whether goldens are to be rewritten rather than compared."""
+    return bool(request.config.getoption("--regold"))
+
+
+@pytest.fixture
+def golden(regold: bool) -> Callable[[Path, str | bytes], None]:
+    """`golden(path, now)`: what the code gives now equals the file kept at `path`, or with --regold becomes it."""
+
+    def compare(path: Path, now: str | bytes) -> None:
+        octets = now.encode() if isinstance(now, str) else now
+        if regold:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(octets)
+            return
+        assert path.exists(), f"no golden at {path.relative_to(REPOSITORY)}: pytest --regold writes it"
+        kept = path.read_bytes()
+        assert (now if isinstance(now, bytes) else now.splitlines()) == (
+            kept if isinstance(now, bytes) else kept.decode().splitlines()
+        )
+
+    return compare
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The root of the repository."""
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def captures() -> Path:
+    """The folder of the shipped captures."""
+    return REPOSITORY / "captures"
+
+
+@pytest.fixture(scope="session")
+def corpus() -> Path:
+    """A collection of captures beside the repository; tests that read it are skipped where it is missing."""
+    folder = REPOSITORY.parent / "shared" / "corpus"
+    if not folder.is_dir():
+        pytest.skip("no ../shared/corpus beside the repository")
+    return folder
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A missing tool skips its tests, with the reason; where CI is set it fails them, so that nothing goes untested."""
+    for mark, names in TOOLS.items():
+        if item.get_closest_marker(mark) and not any(shutil.which(name) for name in names):
+            reason = f"{names[0]} is not installed (apt-get install {names[0]})"
+            if os.environ.get("CI"):
+                pytest.fail(reason, pytrace=False)
+            pytest.skip(reason)

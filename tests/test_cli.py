@@ -1,0 +1,276 @@
+"""The command `smtplab`: what it prints, what it refuses, and what its exit codes say."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import smtplab
+from smtplab import lab
+from smtplab.cli import GOOD, INTERRUPTED, MISUSED, NOTHING, UNREADABLE, main
+from smtplab.cli.terminal import Terminal, columns_of, cut, safe
+from smtplab.schema import FRAMES
+
+ESCAPE = "\x1b"
+
+
+def lines_of(capsys: pytest.CaptureFixture[str]) -> tuple[list[str], list[str]]:
+    said = capsys.readouterr()
+    return said.out.splitlines(), said.err.splitlines()
+
+
+def smtplab_in(folder: Path, *words: str, octets: bytes = b"", **settings: str) -> subprocess.CompletedProcess[bytes]:
+    """The command as a user runs it."""
+    return subprocess.run(
+        [sys.executable, "-m", "smtplab", *words],
+        cwd=folder,
+        input=octets,
+        capture_output=True,
+        check=False,
+        env=os.environ | settings,
+    )
+
+
+def test_summary_tells_what_is_in_it(captures: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["summary", str(captures / "recipients-one-refused.pcap")]) == GOOD
+    out, errors = lines_of(capsys)
+    assert not errors
+    assert out[0] == "recipients-one-refused.pcap"
+    text = "\n".join(out)
+    assert re.search(r"Sessions +1 with 1 server: 1 quit", text)
+    assert re.search(r"Mail +1 transaction: 1 accepted", text)
+    assert re.search(r"Recipients +2 accepted, 1 not", text)
+    assert re.search(r"^  550 5\.1\.1 +1 +RCPT ", text, re.M)
+    assert re.search(r"^  DATA-END +1 ", text, re.M)
+
+
+def test_summary_puts_the_worst_first(captures: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = captures / "two-hundred-sessions.pcap.gz"
+    assert main(["summary", str(path)]) == GOOD
+    out, _ = lines_of(capsys)
+    head = next(number for number, line in enumerate(out) if line.startswith("Slowest sessions"))
+    first = int(out[head + 2].split()[0])
+    assert first == smtplab.open(path).sessions["duration"].idxmax()
+    order = [line.split("  ")[0] for line in out if line and not line.startswith(" ")]
+    assert order.index("Refused") < order.index("Slowest sessions") < order.index("Latency by verb")
+
+
+def test_summary_of_many_files_is_one(captures: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = [str(captures / name) for name in ("one-mail.pcap", "three-mails.pcap")]
+    assert main(["summary", *files]) == GOOD
+    out, _ = lines_of(capsys)
+    assert out[0] == "one-mail.pcap and 1 more file"
+    assert any(re.search(r"Mail +4 transactions", line) for line in out)
+
+
+def test_every_capture_has_a_summary_and_a_transcript(captures: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for path in sorted(captures.glob("*.pcap*")):
+        assert main(["summary", str(path)]) == GOOD, path.name
+        assert main(["transcript", str(path), "0"]) == GOOD, path.name
+        said = capsys.readouterr().out
+        assert ESCAPE not in said, path.name
+        assert not re.search(r"\bnan\b|\bNaT\b|<NA>|Traceback", said), path.name
+
+
+def test_piped_output_keeps_its_width(captures: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["summary", str(captures / "two-hundred-sessions.pcap.gz")])
+    assert max(map(columns_of, lines_of(capsys)[0])) <= 100
+
+
+def test_transcript_of_one_session(captures: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = captures / "one-mail.pcap"
+    assert main(["transcript", str(path), "0"]) == GOOD
+    out, errors = lines_of(capsys)
+    assert not errors
+    assert out[0].startswith("session 0, ")
+    for line in smtplab.open(path).commands["line"].head(4):
+        assert any(line in spoken for spoken in out)
+
+
+def test_transcript_masks_secrets(captures: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = captures / "auth-plain.pcap"
+    assert main(["transcript", str(path)]) == GOOD
+    secret = smtplab.open(path, secrets=True).commands.query("verb == 'AUTH'")["argument"].iloc[0].split()[-1]
+    text = "\n".join(lines_of(capsys)[0])
+    assert secret not in text
+    assert "*" * len(secret) in text
+
+
+def test_transcript_of_a_session_that_is_not_there(captures: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["transcript", str(captures / "one-mail.pcap"), "7"]) == NOTHING
+    assert lines_of(capsys) == ([], ["smtplab: one-mail.pcap: no session 7; it has 0 to 0"])
+
+
+def test_standard_input(captures: Path, tmp_path: Path) -> None:
+    octets = (captures / "one-mail.pcap").read_bytes()
+    for words in (["summary", "-"], ["transcript", "-"]):
+        done = smtplab_in(tmp_path, *words, octets=octets)
+        assert (done.returncode, done.stderr) == (GOOD, b"")
+        assert ESCAPE.encode() not in done.stdout, "nobody sees colours in a pipe"
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl", "parquet"])
+def test_export(form: str, captures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = captures / "recipients-one-refused.pcap"
+    words = ["export", str(path), "--to", str(tmp_path / "mail"), "--format", form]
+    assert main(words) == GOOD
+    capture = smtplab.open(path)
+    for name in FRAMES:
+        written = tmp_path / "mail" / f"{name}.{form}"
+        if form == "csv":
+            back = pd.read_csv(written)
+        elif form == "jsonl":
+            back = pd.DataFrame([json.loads(line) for line in written.read_text().splitlines()])
+        else:
+            back = pd.read_parquet(written)
+        frame = getattr(capture, name)
+        assert len(back) == len(frame)
+        assert not len(frame) or list(back.columns) == list(frame.columns)
+    capsys.readouterr()
+    assert main(words) == UNREADABLE
+    _, errors = lines_of(capsys)
+    assert len(errors) == 1
+    assert "is there already" in errors[0]
+
+
+def test_export_keeps_what_text_can_keep(captures: Path, tmp_path: Path) -> None:
+    path = captures / "recipients-one-refused.pcap"
+    assert main(["export", str(path), "--to", str(tmp_path), "--format", "jsonl"]) == GOOD
+    capture = smtplab.open(path)
+    mail = json.loads((tmp_path / "transactions.jsonl").read_text().splitlines()[0])
+    assert mail["recipients"] == list(capture.transactions["recipients"].iloc[0])
+    command = json.loads((tmp_path / "commands.jsonl").read_text().splitlines()[0])
+    assert command["latency"] == pytest.approx(capture.commands["latency"].iloc[0].total_seconds())
+    assert pd.Timestamp(command["time"]) == capture.commands["time"].iloc[0]
+
+
+@pytest.mark.parametrize(
+    "words", [["summary"], ["transcript"], ["export", "x"], ["dance"], ["summary", "--colour", "x"]]
+)
+def test_wrong_calls_are_one_line(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(words)
+    assert end.value.code == MISUSED
+    out, errors = lines_of(capsys)
+    assert not out
+    assert len(errors) == 1
+    assert errors[0].startswith("smtplab: ")
+    assert "--help" in errors[0]
+
+
+def test_no_capture_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "notes.txt").write_text("not a capture at all, only some notes")
+    for path in (tmp_path / "notes.txt", tmp_path / "missing.pcap"):
+        assert main(["summary", str(path)]) == UNREADABLE
+        out, errors = lines_of(capsys)
+        assert not out
+        assert len(errors) == 1
+        assert errors[0].startswith("smtplab: ")
+        assert path.name in errors[0]
+
+
+def test_a_capture_without_smtp(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    header = bytes.fromhex("d4c3b2a1 0200 0400 00000000 00000000 00000400 01000000")
+    (tmp_path / "empty.pcap").write_bytes(header)
+    assert main(["summary", str(tmp_path / "empty.pcap")]) == NOTHING
+    assert lines_of(capsys) == ([], ["smtplab: empty.pcap: no SMTP in it"])
+
+
+def test_a_damaged_capture_is_read_up_to_the_damage(
+    captures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    octets = (captures / "one-mail.pcap").read_bytes()
+    (tmp_path / "cut.pcap").write_bytes(octets[: len(octets) * 2 // 3])
+    assert main(["summary", str(tmp_path / "cut.pcap")]) == GOOD
+    out, errors = lines_of(capsys)
+    assert out
+    assert len(errors) == 1
+    assert "cut.pcap" in errors[0]
+
+
+def test_a_reader_who_goes_away_is_no_error(captures: Path) -> None:
+    words = f"{sys.executable} -m smtplab transcript {captures / 'two-hundred-sessions.pcap.gz'} | head -1"
+    done = subprocess.run(["bash", "-c", words], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("session 0, ")
+    assert done.stderr == ""
+
+
+def test_interrupted(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupt(*_: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("smtplab.cli.commands.summary", interrupt)
+    assert main(["summary", "x.pcap"]) == INTERRUPTED
+    assert lines_of(capsys) == ([], [])
+
+
+@pytest.mark.parametrize("command", ["summary", "transcript", "export", "lab"])
+def test_help_teaches_by_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    assert f"  smtplab {command} " in capsys.readouterr().out
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == GOOD
+    assert capsys.readouterr().out == f"smtplab {smtplab.__version__}\n"
+
+
+def test_demo(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["demo"]) == GOOD
+    out, errors = lines_of(capsys)
+    assert not errors
+    assert "$ smtplab transcript one-mail.pcap 0" in out
+    assert any(line.startswith("Latency by verb") for line in out)
+
+
+def test_what_a_peer_sent_cannot_reach_the_terminal() -> None:
+    assert safe("a\x1b[2Jb\u202ec\nd") == "a\\x1b[2Jb\\xe2\\x80\\xaec ⏎ d"
+    assert cut("日本語", 5) == "日本…"
+    assert columns_of(cut("日本語", 4)) <= 4
+
+
+def test_colours_only_where_they_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Seen(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert Terminal.of(Seen()).colour
+    assert not Terminal.of(io.StringIO()).colour
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert not Terminal.of(Seen()).colour
+
+
+def test_table_gives_way_in_its_last_column() -> None:
+    lines = list(Terminal(width=60).table(["a", ">n", "text"], [["x", "1", "y" * 100], ["long", "1000", "z"]]))
+    assert lines[0] == "  a        n  text"
+    assert lines[1].endswith("y…")
+    assert max(map(len, lines)) == 60
+
+
+def test_lab_copies_and_never_overwrites(tmp_path: Path) -> None:
+    first = dict(lab.copy_to(tmp_path))
+    assert set(first.values()) == {"new"}
+    notebook = tmp_path / lab.FIRST
+    assert notebook in first
+    assert set(dict(lab.copy_to(tmp_path)).values()) == {"there"}
+    notebook.write_text("mine")
+    assert dict(lab.copy_to(tmp_path))[notebook] == "kept"
+    assert notebook.read_text() == "mine"
+
+
+def test_lab_asks_only_this_machine(tmp_path: Path) -> None:
+    words = lab.command(tmp_path, browser=False)
+    assert "--no-browser" in words
+    assert "--LabApp.news_url=None" in words
+    assert f"--ServerApp.root_dir={tmp_path}" in words

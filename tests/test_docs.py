@@ -1,0 +1,92 @@
+"""The documents say what is so: their examples run, what they link to is there, and public things are described."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import shlex
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import smtplab
+from smtplab.cli import parser
+from smtplab.schema import FRAMES
+
+REPOSITORY = Path(__file__).parent.parent
+DOCUMENTS = ["README.md", "ARCHITECTURE.md", "CHANGELOG.md"]
+README = (REPOSITORY / "README.md").read_text()
+PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
+
+
+def blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.M | re.S)
+
+
+def shell_lines() -> list[str]:
+    lines = [line.partition("#")[0].strip() for block in blocks(README, "sh") for line in block.splitlines()]
+    return [line for line in lines if line]
+
+
+@pytest.mark.parametrize("code", blocks(README, "python"))
+def test_readme_examples_run(code: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(REPOSITORY)
+    exec(compile(code, "README.md", "exec"), {})
+
+
+@pytest.mark.parametrize("line", shell_lines())
+def test_readme_commands_exist(line: str) -> None:
+    words = shlex.split(line.rpartition("|")[2])
+    if words[0] == "smtplab":
+        parser().parse_args(words[1:])
+    elif words[0] == "make":
+        assert re.search(rf"^{words[1]}:", (REPOSITORY / "Makefile").read_text(), re.M)
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_local_links_lead_somewhere(name: str) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", (REPOSITORY / name).read_text()):
+        assert (REPOSITORY / target).exists(), target
+
+
+def test_each_dependency_has_its_reason() -> None:
+    reasons = (REPOSITORY / "ARCHITECTURE.md").read_text()
+    groups = [PROJECT["project"]["dependencies"], PROJECT["dependency-groups"]["dev"]]
+    for requirement in [*groups[0], *groups[1]]:
+        name = re.split(r"[<>=;\[ ]", requirement)[0]
+        assert re.search(rf"\b{re.escape(name)}\b", reasons), name
+
+
+def test_changelog_tells_of_this_version() -> None:
+    assert re.search(rf"^## {re.escape(smtplab.__version__)}\b", (REPOSITORY / "CHANGELOG.md").read_text(), re.M)
+    assert PROJECT["project"]["version"] == smtplab.__version__
+
+
+@pytest.mark.parametrize("name", sorted(set(smtplab.__all__) - {"__version__"}))
+def test_public_names_are_described(name: str) -> None:
+    thing = getattr(smtplab, name)
+    assert inspect.getdoc(thing), name
+    if inspect.isclass(thing):
+        for member, value in vars(thing).items():
+            if not member.startswith("_") and (callable(value) or isinstance(value, property)):
+                assert inspect.getdoc(value), f"{name}.{member}"
+
+
+@pytest.mark.parametrize("frame", FRAMES.values(), ids=lambda frame: frame.name)
+def test_each_column_is_described_where_help_looks(frame: object) -> None:
+    described = FRAMES[frame.name]  # type: ignore[attr-defined]
+    text = inspect.getdoc(getattr(smtplab.Capture, described.name)) or ""
+    for column in described.columns:
+        assert column.sentence in " ".join(text.split()), column.name
+
+
+def test_shipped_files_are_those_the_notebooks_read() -> None:
+    """What the wheel carries is what the notebooks and the demo open; no more, no less."""
+    shipped = set(PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"])
+    assert all((REPOSITORY / name).is_file() for name in shipped)
+    notebooks = {path.relative_to(REPOSITORY).as_posix() for path in (REPOSITORY / "notebooks").glob("*.ipynb")}
+    readers = [*notebooks, "smtplab/cli/commands.py"]
+    named = re.compile(r"[\w-]+\.pcap(?:ng)?(?:\.gz)?\b")
+    read = {f"captures/{name}" for path in readers for name in named.findall((REPOSITORY / path).read_text())}
+    assert shipped == notebooks | read
