@@ -13,4 +13,13 @@ from smtplab.frames.session import Session
 
 __version__ = "0.1.0"
 
-__all__ = ["Capture", "CaptureError", "CaptureWarning", "IncompleteError", "Session", "SmtplabError", "__version__", "open"]
+__all__ = [
+    "Capture",
+    "CaptureError",
+    "CaptureWarning",
+    "IncompleteError",
+    "Session",
+    "SmtplabError",
+    "__version__",
+    "open",
+]

@@ -77,8 +77,10 @@ def signature(function: Callable[..., Any]) -> tuple[Any, ...] | None:
         if hint is int:
             found.append(numba.types.int64)
         elif typing.get_origin(hint) is Annotated:
-            dtype, dimensions, access = hint.__metadata__
-            found.append(numba.types.Array(getattr(numba.types, dtype), dimensions, "C", readonly=access == "read-only"))
+            dtype, dimensions, access = cast(Any, hint).__metadata__
+            found.append(
+                numba.types.Array(getattr(numba.types, dtype), dimensions, "C", readonly=access == "read-only")
+            )
         else:
             return None
     return tuple(found)
@@ -104,7 +106,7 @@ def entry(function: Function) -> Function:
 
     @functools.wraps(function)
     def plain(*arguments: Any) -> Any:
-        return function(*[memoryview(a) if isinstance(a, np.ndarray) else a for a in arguments])
+        return function(*[memoryview(cast(Any, a)) if isinstance(a, np.ndarray) else a for a in arguments])
 
     return cast(Function, plain)
 

@@ -58,6 +58,12 @@ def test_phases_orders_sessions(capture: hand.HandCapture) -> None:
     assert max(bar["end"] for bar in values(phases(capture, clock="capture"))) > 2
 
 
+def test_phases_by_share_fill_the_width(capture: hand.HandCapture) -> None:
+    bars = [bar for bar in values(phases(capture, clock="share")) if "ink" not in bar]
+    ends = {bar["session"]: max(other["end"] for other in bars if other["session"] == bar["session"]) for bar in bars}
+    assert all(end == pytest.approx(1) for end in ends.values())
+
+
 def test_phases_pages_and_says_so(capture: hand.HandCapture) -> None:
     chart = phases(capture, limit=4, page=2)
     assert "sessions 9 to 9 of 9" in repr(chart)
@@ -77,7 +83,7 @@ def test_phases_of_too_many_stretches_says_what_it_leaves_out(
 ) -> None:
     monkeypatch.setattr("smtplab.charts.phases.MOST", 50)
     chart = phases(capture)
-    assert chart.altair.to_dict()["title"]["subtitle"][1].startswith("stretches under ")
+    assert chart.altair.to_dict()["title"]["subtitle"][1].startswith("stretches narrower ")
     assert len([bar for bar in values(chart) if "ink" not in bar]) < len(capture.phases)
 
 
@@ -130,7 +136,7 @@ def test_a_session_of_no_duration() -> None:
     ("chart", "wrong", "says"),
     [
         (phases, {"by": "size"}, "'start', 'duration'"),
-        (phases, {"clock": "wall"}, "'connect', 'capture'"),
+        (phases, {"clock": "wall"}, "'connect', 'capture', 'share'"),
         (phases, {"page": 3}, "pages 0 to 0"),
         (phases, {"limit": 0}, "at least 1"),
         (phases, {"theme": "sepia"}, "'light', 'dark'"),

@@ -113,7 +113,9 @@ def test_standard_input(captures: Path, tmp_path: Path) -> None:
     octets = (captures / "one-mail.pcap").read_bytes()
     for words in (["summary", "-"], ["transcript", "-"]):
         done = smtplab_in(tmp_path, *words, octets=octets)
-        assert (done.returncode, done.stderr) == (GOOD, b"")
+        assert done.returncode == GOOD
+        errors = [line for line in done.stderr.splitlines() if b"compiling" not in line]
+        assert not errors
         assert ESCAPE.encode() not in done.stdout, "nobody sees colours in a pipe"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from pathlib import Path
@@ -13,12 +14,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import smtplab
 from smtplab.charts import palette
 from smtplab.charts.ladder import CLIENT, ROW, SERVER, Ladder, ladder
 from smtplab.charts.metrics import extent
 from smtplab.charts.scene import Line, Rect, Scene, Text
 from smtplab.charts.strip import Stretch, who_waited, wrapped
 from smtplab.frames.exchange import exchange
+from smtplab.frames.transcript import transcript
 from smtplab.frames.words import GROUP, Clock, octets, span, volume
 from smtplab.printable import printable
 
@@ -316,3 +319,29 @@ def test_a_pipelined_group_cut_by_a_page() -> None:
     session = hand.pipelined()
     for page in range(5):
         check(ladder(session, rows=7, page=page))
+
+
+def test_content_that_never_ended() -> None:
+    talk = hand.greeted(row={"outcome": "reset"})
+    talk.client("DATA")
+    talk.server("354 go ahead")
+    talk.packet(True, 5, size=1448)
+    talk.packet(True, 5, size=552)
+    talk.packet(True, 300, "RST")
+    session = talk.done()
+    assert "content without an end, 2 000 octets" in words(ladder(session))
+    assert "C: [content without an end: 2000 octets]\n" in str(transcript(session))
+    check(ladder(session))
+
+
+def test_shipped_captures(captures: Path) -> None:
+    """Real conversations: pipelined, lost, cut, repeated, smuggled, encrypted, one-sided."""
+    names = ["pipelined", "lmtp", "lossy", "cut-packets", "retransmissions", "smuggling", "starttls-without-keys"]
+    for name in [*names, "one-direction", "reset-in-content", "prdr", "ipv6"]:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", smtplab.CaptureWarning)
+            capture = smtplab.open(captures / f"{name}.pcap")
+        picture = capture.session(0).ladder()
+        check(picture)
+        assert picture.sentence.startswith("Ladder of session 0: ")
+        assert str(capture.session(0).transcript(width=None)).count("\n") >= 3

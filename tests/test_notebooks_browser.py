@@ -39,6 +39,7 @@ OUTPUTS = """() => window.jupyterapp.shell.currentWidget.content.widgets
   errors: Array.from({length: c.model.outputs.length}, (_, i) => c.model.outputs.get(i).toJSON())
     .filter(o => o.output_type === 'error' || o.name === 'stderr')
     .map(o => o.ename ? o.ename + ': ' + o.evalue : o.text)
+    .filter(text => !/compiling its readers once/.test(text))
 }))"""
 PICTURES = """async () => { const found = [];
   for (const cell of document.querySelectorAll('.jp-Notebook .jp-Cell')) {

@@ -114,10 +114,12 @@ def test_folding_is_linear() -> None:
 
 def test_content_on_request() -> None:
     session = hand.short()
-    session.message = lambda transaction: SimpleNamespace(bytes=b"Subject: hi\r\n\r\nbare\nfeed \x1b[31m\r\n")
+    session.message = lambda transaction: SimpleNamespace(bytes=b"Subject: hi\r\n\r\n.\r\nbare\nfeed \x1b[31m\r\n")
     told = str(transcript(session, content=True))
     assert "C: Subject: hi\n" in told
     assert "bare ⏎ feed \\x1b[31m" in told
+    assert told.count(" C: .\n") == 1
+    assert "C: ..\n" in told
     assert "Subject" not in str(transcript(session))
 
 

@@ -57,8 +57,10 @@ def ladder(session: SessionFrames, *, rows: int = 300, page: int | None = None, 
     `page` (from 0) shows instead the rows from `page * rows` on. 300 rows are a picture 10 000 px tall, drawn in about
     3 seconds. `theme` is light or dark.
 
+    >>> import smtplab
+    >>> cap = smtplab.open("captures/one-mail.pcap")
     >>> cap.session(0).ladder()
-    Ladder of session 0: 12 commands, 13 replies, 436 ms, outcome quit
+    Ladder of session 0: 7 commands, 8 replies, ... ms, outcome quit
 
     Raises ValueError for a theme, a page or a number of rows that cannot be.
     """
@@ -257,7 +259,7 @@ class _Layout:
                 words = f"to {event.verb}"
             elif event.kind == "reply" and event.answer is None and event.number > 0:
                 words = "answers nothing"
-            elif event.kind in ("command", "content") and event.answer is None and event.number not in pipelined:
+            elif event.key.startswith("command-") and event.answer is None and event.number not in pipelined:
                 words = "no reply"
             yield Text(
                 "answer", ANSWER, TOP + place * ROW + 20, fit("answer", words, self._margin(event)), key=event.key
@@ -324,13 +326,13 @@ def _said(event: Event, y: float) -> Iterator[Primitive]:
     wire, note = {"error": ("wire-error", "note-error"), "faint": ("wire", "note-faint"), "": ("wire", "note")}[kind]
     first, *others = event.text.split("\n") if event.kind == "reply" else [event.text]
     first = visible(one_line(first))
-    aside = [f"(+{counted(len(others), 'line')})"] if others else []
-    aside += [event.note] if event.note else []
-    aside += [] if event.complete else ["(octets missing)"]
+    known = [f"+{counted(len(others), 'line')}"] if others else []
+    known += [] if event.complete else ["octets missing"]
+    aside = " ".join(filter(None, [event.note, f"({', '.join(known)})" if known else ""]))
     inset = PAD + (16 if event.refused else 0)  # the cross stands before the words
     room = SERVER - CLIENT - PAD - inset
     # What we say gives way only to the half of the room that the wire text may need.
-    beside = fit(note, ", ".join(aside), max(room / 2, room - extent(wire, first) - 8) if first else room)
+    beside = fit(note, aside, max(room / 2, room - extent(wire, first) - 8) if first else room)
     apart = 8 if first and beside else 0
     words = fit(wire, first, room - extent(note, beside) - apart)
     strong = _first_word(event, words)
@@ -348,7 +350,9 @@ def _first_word(event: Event, words: str) -> int:
     """How many letters to set in bold: the verb or the code, where there is one."""
     if event.kind == "reply":
         return 3 if event.code is not None else 0
-    return 0 if event.verb == "?" else len(words.split(" ")[0].split(":")[0])
+    if event.kind == "tcp":
+        return len(words)
+    return len(event.verb) if event.verb and words.upper().startswith(event.verb) else 0
 
 
 def _gap(event: Event, y: float) -> Iterator[Primitive]:

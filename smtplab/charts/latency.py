@@ -31,8 +31,12 @@ def latency(
     middle 90 %. The rule is the median in either case. `start` and `end` (excluded) cut by the time of the command:
     anything that `pandas.Timestamp` reads, in UTC where it names no zone.
 
-    >>> cap.plot.latency(by="phase", start="2026-03-01 12:00")
-    Latency by phase of 118 commands: slowest at the median end-of-data with 71 ms, fastest rcpt with 0.4 ms
+    >>> import smtplab
+    >>> cap = smtplab.open("captures/one-mail.pcap")
+    >>> latency(cap, by="phase")
+    Latency by phase of 7 commands: slowest at the median ... with ..., fastest ... with ...
+    >>> latency(cap, start="2100-01-01")
+    no commands were answered in that time
 
     Raises ValueError for another `by`, and for a time that is none.
     """

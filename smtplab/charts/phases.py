@@ -15,6 +15,11 @@ from smtplab.frames.words import counted, span
 from smtplab.printable import one_line, visible
 from smtplab.schema import PHASE
 
+AXES = {
+    "connect": "seconds since connect",
+    "capture": "seconds since the start of the capture",
+    "share": "share of the session's duration",
+}
 FEW = 40  # sessions with names at the axis and in the bars
 BAR, THIN = 20, 7  # height of a session's bar, px: of few, and of more
 MOST = 20_000  # bars in one picture, above which those too narrow to see are left out
@@ -47,19 +52,22 @@ def phases(
 ) -> Chart:
     """Where the time of each session went: a bar a session, a colour a phase, seconds along the bottom.
 
-    `by` puts the longest sessions on top (duration) or the first (start). `clock` counts from each session's connect,
-    or from the start of the capture (capture), which shows what ran at once. At most `limit` sessions a picture;
-    `page` (from 0) turns to the next ones.
+    `by` puts the longest sessions on top (duration) or the first (start). `clock` counts from each session's connect
+    (connect), or from the start of the capture, which shows what ran at once (capture), or gives each session the full
+    width, which shows short ones beside long ones (share). At most `limit` sessions a picture; `page` (from 0) turns to
+    the next.
 
-    >>> cap.plot.phases(by="start")
-    Phases of 12 sessions, by start: longest session 4 with 2.31 s, most time in end-of-data (44 %)
+    >>> import smtplab
+    >>> cap = smtplab.open("captures/one-mail.pcap")
+    >>> phases(cap, by="start")
+    Phases of 1 session, by start: longest session 0 with ..., most time in ...
 
     Raises ValueError for what is not among these choices, and for a page that does not exist.
     """
     import altair as alt
 
     one_of("by", by, ("start", "duration"))
-    one_of("clock", clock, ("connect", "capture"))
+    one_of("clock", clock, AXES)
     colours = theme_of(theme)
     if limit < 1:
         raise ValueError(f"limit={limit!r}: a picture shows at least 1 session")
@@ -82,10 +90,11 @@ def phases(
     if len(bars) > MOST:
         least = most / WIDTH / 4
         bars = [bar for bar in bars if bar["end"] - bar["start"] >= least]
-        subtitle.append(f"stretches under {span(round(least * 1e9))}, a quarter of a pixel, are not drawn")
+        subtitle.append("stretches narrower than a quarter of a pixel are not drawn")
     x = alt.X(
         "start:Q",
-        title=f"seconds since {'connect' if clock == 'connect' else 'the start of the capture'}",
+        title=AXES[clock],
+        axis=alt.Axis(format="%") if clock == "share" else alt.Axis(),
         scale=alt.Scale(domain=[0, most], nice=False),
     )
     y = alt.Y(
@@ -153,6 +162,10 @@ def _bars(shown: pd.DataFrame, stretches: pd.DataFrame, clock: str) -> tuple[lis
         [0 if value != value else round(value * 1e6) for value in milliseconds(inside[name]).tolist()]
         for name in ("client_time", "server_time")
     ]
+    if clock == "share":
+        whole = shown.set_index("session")["duration"].dt.total_seconds()
+        lasted = [whole[session] or 1.0 for session in inside["session"].tolist()]
+        starts, ends = ([at / long for at, long in zip(side, lasted, strict=True)] for side in (starts, ends))
     bars = [
         {
             "session": labels[session],

@@ -31,6 +31,8 @@ class Stretch:
 def stretches(phases: pd.DataFrame, start: pd.Timestamp) -> list[Stretch]:
     """The phases of one session in order of time.
 
+    >>> import smtplab
+    >>> session = smtplab.open("captures/one-mail.pcap").session(0)
     >>> [stretch.phase for stretch in stretches(session.phases, session.row["start"])][:2]
     ['connect', 'greeting']
     """

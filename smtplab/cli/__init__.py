@@ -146,7 +146,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
-    from smtplab.errors import CaptureError
+    from smtplab.errors import CaptureError, CaptureWarning
 
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a terminal of another encoding shows escapes, not a traceback
@@ -154,6 +154,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
     try:
         with warnings.catch_warnings():
+            warnings.simplefilter("always", CaptureWarning)
             warnings.showwarning = _warn
             code = _run(arguments)
             sys.stdout.flush()

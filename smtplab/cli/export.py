@@ -40,6 +40,8 @@ def export(capture: Capture, folder: Path, form: str) -> Iterator[tuple[Path, in
         rows = plain(getattr(capture, name), schema.FRAMES[name], nested=form == "jsonl")
         if form == "csv":
             rows.to_csv(path, index=False, lineterminator="\n")
+        elif rows.empty:  # pandas would write an empty line, which is no JSON
+            path.touch()
         else:
             rows.to_json(path, orient="records", lines=True, date_format="iso", date_unit="ns", force_ascii=False)
         yield path, len(rows)

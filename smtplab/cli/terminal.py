@@ -29,7 +29,7 @@ def safe(text: object, limit: int | None = None) -> str:
     >>> safe("250 \x1b[31mred\nend")
     '250 \\x1b[31mred ⏎ end'
     """
-    if text is None or text != text or type(text).__name__ == "NAType":
+    if text is None or type(text).__name__ in ("NAType", "NaTType") or (isinstance(text, float) and math.isnan(text)):
         return ""
     line = one_line(visible(str(text)))
     return line if limit is None else cut(line, limit)

@@ -36,7 +36,14 @@ def behind_word(raw: Flags, p: int, e: int) -> Any:
 
 @entry
 def envelopes(
-    raw: Flags, start: Column, octets: Column, path_at: Column, path_size: Column, odd: Flags, keys: Table, parameters: Column
+    raw: Flags,
+    start: Column,
+    octets: Column,
+    path_at: Column,
+    path_size: Column,
+    odd: Flags,
+    keys: Table,
+    parameters: Column,
 ) -> Any:
     """Each argument's path and parameters.
 

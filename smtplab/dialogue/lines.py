@@ -35,10 +35,13 @@ class Lines:
     command: NDArray[np.int64]  # (fields, commands)
     reply: NDArray[np.int64]  # (fields, replies)
     open_content: NDArray[np.int64]  # (fields, contents that had not ended)
-    first_command: Integers  # (sessions + 1): a session's commands are first_command[s] up to first_command[s + 1], excluded
+    first_command: (
+        Integers  # (sessions + 1): a session's commands are first_command[s] up to first_command[s + 1], excluded
+    )
     first_reply: Integers  # (sessions + 1)
     reply_of: Integers  # of each command, the first reply that answers it, -1 none
     command_of: Integers  # of each reply, the command it answers, -1 none
+    code: Integers  # of each command, the code of its first reply, 0 where none answers
     deciding: Integers  # of each command, the reply that decides: of several (LMTP, PRDR) the first 2xx, else the first
     transaction: Integers  # of each command, the number of its transaction, 0 none
     opened: Integers  # of each transaction, the command that opened it
@@ -50,11 +53,6 @@ class Lines:
         """How many there are."""
         return len(self.wanted)
 
-    @property
-    def code(self) -> Integers:
-        """Of each command, the code of its first reply, 0 where none answers."""
-        return np.where(self.reply_of >= 0, self.reply[st.CODE][self.reply_of], 0) if self.reply.shape[1] else 0 * self.reply_of
-
     def stream(self, stream: int, offset: int = 0, limit: int | None = None, gaps: bytes | None = None) -> bytes:
         """A stream's octets from `offset` on: at most `limit`, and up to the first hole unless `gaps` says what fills one."""
         rows = self.segments.rows
@@ -65,7 +63,9 @@ class Lines:
             if pos < 0 and gaps is None:
                 break
             skip = max(0, offset - int(row[reassembly.OFFSET]))
-            piece = self.packets.buf[pos + skip : pos + size].tobytes() if pos >= 0 else _filled(gaps or b"", size - skip)
+            piece = (
+                self.packets.buf[pos + skip : pos + size].tobytes() if pos >= 0 else _filled(gaps or b"", size - skip)
+            )
             pieces.append(piece)
             have += len(piece)
             if limit is not None and have >= limit:
@@ -148,7 +148,9 @@ def _sorted(
     command = np.empty((fields, int(first_command[-1])), np.int64)
     reply = np.empty((fields, int(first_reply[-1])), np.int64)
     contents = np.empty((fields, len(wanted)), np.int64)
-    opens = places.split(machine.rows, machine.written, streams.rows, first_command, first_reply, command, reply, contents)
+    opens = places.split(
+        machine.rows, machine.written, streams.rows, first_command, first_reply, command, reply, contents
+    )
 
     answers = reply[st.ANSWERS]
     command_of = np.where(answers >= 0, first_command[reply[st.SESSION]] + answers, -1)
@@ -164,19 +166,22 @@ def _sorted(
     prdr = (reply_of >= 0) & (reply[st.CODE][reply_of] == 353) if len(answers) else np.zeros(n, bool)
     deciding[prdr] = last_reply[prdr]
 
-    code = np.where(deciding >= 0, reply[st.CODE][deciding], 0) if len(answers) else np.zeros(n, np.int64)
-    classes = np.where(code <= 0, 0, np.where((code < 200) | (code > 599), 5, code // 100))
+    code, decided = (
+        np.where(rows >= 0, reply[st.CODE][rows], 0) if len(answers) else np.zeros(n, np.int64)
+        for rows in (reply_of, deciding)
+    )
+    classes = np.where(decided <= 0, 0, np.where((decided < 200) | (decided > 599), 5, decided // 100))
     closed_at = np.full(len(wanted), np.iinfo(np.int64).max, np.int64)
     unasked = np.flatnonzero((command_of < 0) & (reply[st.CODE] == 421))[::-1]
     closed_at[reply[st.SESSION][unasked]] = reply[st.AT][unasked]
     transaction, opened, ended, how = (np.zeros(n, np.int64) for _ in range(4))
     count = tx.number_transactions(
-        command[st.SESSION], command[st.VERB], classes, code, command[st.LAST], command[st.ODDITIES], closed_at,
+        command[st.SESSION], command[st.VERB], classes, decided, command[st.LAST], command[st.ODDITIES], closed_at,
         command[st.NUMBER], tables.steps(), transaction, opened, ended, how,
     )  # fmt: skip
     return Lines(
         packets, found, wanted, client, streams, state, command, reply, contents[:, :opens].copy(), first_command, first_reply,
-        reply_of, command_of, deciding, transaction, opened[:count].copy(), ended[:count].copy(), how[:count].copy(),
+        reply_of, command_of, code, deciding, transaction, opened[:count].copy(), ended[:count].copy(), how[:count].copy(),
     )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ A command that was never answered counts as answered when a later one is, or whe
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,7 +38,9 @@ def _phase_of(verb: str) -> str:
     }.get(verb, "other")  # fmt: skip
 
 
-PHASE_OF = np.array([NUMBER[_phase_of(verb)] for verb in VERBS], np.int64)  # of each verb, while the server is waited for
+PHASE_OF = np.array(
+    [NUMBER[_phase_of(verb)] for verb in VERBS], np.int64
+)  # of each verb, while the server is waited for
 
 
 @dataclass(slots=True)
@@ -98,14 +101,18 @@ def stretches(t: Timeline) -> Stretches:
     sessions = np.arange(count)
     none = np.zeros(count, np.int64)
     tls = t.opaque >= 0
+    command = np.arange(n)
+    waiting = np.where(t.carries, CONTENT, t.phase)  # the phase while the client is waited for
     pieces = [  # session, order in it, phase, transaction, start, end, whether the client is waited for, command
         (sessions, -2 + none, CONNECT + none, none, t.start, begun, none, none - 1),
         (sessions, -1 + none, GREETING + none, none, begun, greeted, none, none - 1),
-        (t.session, 2 * np.arange(n), np.where(t.carries, CONTENT, t.phase), t.transaction, before, sent, 1 + 0 * t.session, -1 + 0 * t.session),
-        (t.session, 2 * np.arange(n) + 1, t.phase, t.transaction, sent, last, 0 * t.session, np.arange(n)),
+        (t.session, 2 * command, waiting, t.transaction, before, sent, 1 + 0 * command, -1 + 0 * command),
+        (t.session, 2 * command + 1, t.phase, t.transaction, sent, last, 0 * command, command),
         (sessions, 2 * n + 2 + none, np.where(tls, TLS, CLOSE), none, final, t.end, np.where(t.quit_ | tls, 0, 1), none - 1),
     ]  # fmt: skip
-    session, order, phase, transaction, start, stop, client, command = (np.concatenate(c) for c in zip(*pieces, strict=True))
+    session, order, phase, transaction, start, stop, client, command = (
+        np.concatenate(c) for c in zip(*pieces, strict=True)
+    )
     stop = np.maximum(start, stop)
     keep = np.flatnonzero((stop > start) | (command >= 0))
     keep = keep[np.lexsort((order[keep], session[keep]))]
@@ -142,7 +149,7 @@ def _by_session(values: Integers, session: Integers, least: Integers) -> Integer
         return np.maximum.accumulate(lifted) - session * height + base
     out = np.maximum(values, least[session])
     bounds = np.flatnonzero(np.diff(session, prepend=-1, append=session[-1] + 1))
-    for a, b in zip(bounds[:-1], bounds[1:], strict=True):
+    for a, b in itertools.pairwise(bounds):
         out[a:b] = np.maximum.accumulate(out[a:b])
     return out
 

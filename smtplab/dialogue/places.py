@@ -184,7 +184,9 @@ def enhanced_at(text: Flags, p: int, e: int) -> Any:
 
 
 @entry
-def reply_texts(raw: Flags, offsets: Column, code: Column, out: Flags, text_at: Column, enhanced: Column, last: Column) -> Any:
+def reply_texts(
+    raw: Flags, offsets: Column, code: Column, out: Flags, text_at: Column, enhanced: Column, last: Column
+) -> Any:
     """Replies to their texts: each line without code, separator and line end, joined by LF; writes over `out`, which may be `raw`.
 
     `text_at` gets where each text begins (one more item: the end), `enhanced` the enhanced code of the first line as

@@ -31,9 +31,7 @@ def findings(capture: Capture) -> pd.DataFrame:
 
 
 def _frame(found: list[Finding]) -> pd.DataFrame:
-    numbers = {
-        name: pd.array([getattr(row, name) for row in found], dtype="Int64") for name in NUMBERS
-    }
+    numbers = {name: pd.array([getattr(row, name) for row in found], dtype="Int64") for name in NUMBERS}
     return columns.build(
         schema.FINDINGS,
         {name: pd.Series(values) for name, values in numbers.items()}
@@ -45,5 +43,3 @@ def _frame(found: list[Finding]) -> pd.DataFrame:
             "evidence": columns.arrow(pa.array([row.evidence for row in found], pa.large_binary()), columns.OCTETS),
         },
     )
-
-

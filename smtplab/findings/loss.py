@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from smtplab.findings.row import Finding
@@ -50,12 +51,17 @@ def gaps(capture: Capture) -> Iterator[Finding]:
 
 def one_sided(capture: Capture) -> Iterator[Finding]:
     """Sessions of which only one side was captured: what the other said is not known."""
-    packets = capture.packets
-    spoke = packets[packets["size"] > 0].groupby("session")["from_client"].agg(["any", "all"])
-    for session, sides in spoke.iterrows():
-        if bool(sides["all"]) or not bool(sides["any"]):
-            side = "server" if bool(sides["all"]) else "client"
-            summary = f"nothing that the {side} sent was captured: replies are taken as given, and outcomes stay incomplete"
-            if side == "client":
-                summary = "nothing that the client sent was captured: its commands are not known"
-            yield Finding("capture-one-sided", "notice", summary, session=int(str(session)))
+    packets = capture.packets[capture.packets["size"] > 0]
+    count = len(capture.sessions)
+    heard = {
+        side: np.bincount(packets["session"][packets["from_client"] == from_client], minlength=count) > 0
+        for side, from_client in (("client", True), ("server", False))
+    }
+    for side, other, so in (
+        ("server", "client", "replies are taken as given, and outcomes stay incomplete"),
+        ("client", "server", "its commands are not known"),
+    ):
+        for session in np.flatnonzero(heard[other] & ~heard[side]).tolist():
+            yield Finding(
+                "capture-one-sided", "notice", f"nothing that the {side} sent was captured: {so}", session=session
+            )

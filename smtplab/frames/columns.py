@@ -27,7 +27,7 @@ def text(values: pa.Array | pa.ChunkedArray | Iterable[str | None]) -> pd.Series
     if not isinstance(values, (pa.Array, pa.ChunkedArray)):
         values = pa.array(values, pa.large_string())
     chunked = values if isinstance(values, pa.ChunkedArray) else pa.chunked_array([values])
-    return pd.Series(pd.arrays.ArrowStringArray(chunked, dtype=TEXT), copy=False)
+    return pd.Series(pd.arrays.ArrowStringArray(chunked, dtype=TEXT), copy=False)  # type: ignore[call-arg]  # the stubs lag
 
 
 def arrow(values: pa.Array, dtype: pd.ArrowDtype) -> pd.Series[Any]:
@@ -69,7 +69,7 @@ def maybe_true(values: Mask, missing: Mask) -> pd.Series[Any]:
 
 def choice(codes: Integers, words: Sequence[str]) -> pd.Series[Any]:
     """An ordered category, from numbers of words; -1 is missing."""
-    return pd.Series(pd.Categorical.from_codes(codes, list(words), ordered=True), copy=False)
+    return pd.Series(pd.Categorical.from_codes(codes, pd.Index(list(words)), ordered=True), copy=False)
 
 
 def words(codes: Integers, of: Sequence[str]) -> pa.Array:
@@ -109,7 +109,9 @@ def typed(values: pa.ChunkedArray, type_: str | tuple[str, ...]) -> pd.Series[An
     if type_ == schema.TEXT:
         return text(values.cast(pa.large_string()))
     if type_ in (schema.TEXTS, schema.TEXT_MAP, schema.OCTETS):
-        return arrow(values.combine_chunks(), {schema.TEXTS: LISTS, schema.TEXT_MAP: MAPS, schema.OCTETS: OCTETS}[type_])
+        return arrow(
+            values.combine_chunks(), {schema.TEXTS: LISTS, schema.TEXT_MAP: MAPS, schema.OCTETS: OCTETS}[type_]
+        )
     if type_ == schema.TIME:
         return time(values.cast(pa.timestamp("ns", "UTC")).cast(pa.int64()).fill_null(NEVER).to_numpy())
     if type_ == schema.SPAN:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -55,7 +56,7 @@ class Envelopes:
             return path
         found_paths, found_keys = path.to_pylist(), self.keys.to_pylist()
         values, bounds = self.values.to_pylist(), self.offsets.tolist()
-        per_row = [list(zip(found_keys[a:b], values[a:b], strict=True)) for a, b in zip(bounds, bounds[1:], strict=False)]
+        per_row = [list(zip(found_keys[a:b], values[a:b], strict=True)) for a, b in itertools.pairwise(bounds)]
         for i in odd.tolist():
             argument = raw[start[i] : start[i] + octets[i]].tobytes()
             octets_of_path, rest = paths.path(argument)
@@ -68,7 +69,9 @@ class Envelopes:
 
     def parameter(self, name: str) -> pa.Array:
         """One parameter's value for each row, null where it is not given."""
-        hits = np.flatnonzero(np.asarray(pa.compute.equal(self.keys, name))) if len(self.keys) else np.empty(0, np.int64)
+        hits = (
+            np.flatnonzero(np.asarray(pa.compute.equal(self.keys, name))) if len(self.keys) else np.empty(0, np.int64)
+        )
         rows = np.searchsorted(self.offsets, hits, side="right") - 1
         where = np.full(len(self.row), -1, np.int64)
         where[rows] = hits
@@ -95,9 +98,13 @@ def commands(wire: Wire, envelope: Envelopes) -> pd.DataFrame:
     before_segment = at(lines.reply[st.FIRST_SEGMENT], before)
     server_spoke = lines.segments.streams[1::2, reassembly.MUTE][session] == 0
     never = np.concatenate([[False], none[:-1]]) & ~first & server_spoke if n else none
-    pipelined = ~first & np.where(before >= 0, before_segment > segment, never & (command[st.ODDITIES] & st.BEHIND_GAP == 0))
+    pipelined = ~first & np.where(
+        before >= 0, before_segment > segment, never & (command[st.ODDITIES] & st.BEHIND_GAP == 0)
+    )
     # from the previous reply to this command: the last reply whose first segment was handed over before the command's
-    previous = np.searchsorted(_global(lines.reply[st.SESSION], lines.reply[st.FIRST_SEGMENT]), _global(session, segment)) - 1
+    previous = (
+        np.searchsorted(_global(lines.reply[st.SESSION], lines.reply[st.FIRST_SEGMENT]), _global(session, segment)) - 1
+    )
     same = (previous >= 0) & (at(lines.reply[st.SESSION], previous) == session)
     waited = time - at(wire.reply_end_time, previous)
     spread = np.zeros(n + 1, np.int64)

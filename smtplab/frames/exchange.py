@@ -128,13 +128,15 @@ def reply_lines(text: str, code: int | None) -> list[str]:
 def exchange(session: SessionFrames) -> list[Event]:
     """All that happened in the session, in wire order: by time, then by packet.
 
+    >>> import smtplab
+    >>> cap = smtplab.open("captures/one-mail.pcap")
     >>> [event.text for event in exchange(cap.session(0))][:2]
     ['SYN', 'SYN ACK']
     """
     start = session.row["start"]
     commands = list(_commands(session, start))
     events = [*commands, *_replies(session, start, commands), *_gaps(session, start), *_packets(session, start)]
-    events += _tls(session, start)
+    events += [*_tls(session, start), *_unended(session, start, commands)]
     far = 1 << 62
     events.sort(
         key=lambda e: (
@@ -193,6 +195,31 @@ def _commands(session: SessionFrames, start: pd.Timestamp) -> Iterator[Event]:
             frame=whole(packet),
             file=whole(file),
             complete=bool(complete),
+        )
+
+
+def _unended(session: SessionFrames, start: pd.Timestamp, commands: Sequence[Event]) -> Iterator[Event]:
+    """Content that had begun when the session broke off: no command stands for it, so it is told from the packets."""
+    last = session.commands.iloc[-1] if len(session.commands) else None
+    if last is None or last["verb"] != "DATA" or whole(last["code"]) != 354 or word(session.row["tls"]) != "none":
+        return
+    packets = session.packets
+    begun = packets[packets["from_client"] & (packets["new"] > 0) & (packets["time"] >= last["reply_time"])]
+    if len(begun):
+        carried = int(begun["new"].sum())
+        yield Event(
+            kind="content",
+            at=nanoseconds(begun["time"].iloc[-1:], start)[0],
+            from_client=True,
+            text="",
+            phase="content",
+            key="content-unended",
+            note=f"content without an end, {octets(carried)}",
+            transaction=commands[-1].transaction,
+            octets=carried,
+            frame=int(begun["frame"].iloc[-1]),
+            file=int(begun["file"].iloc[-1]),
+            complete=True,
         )
 
 

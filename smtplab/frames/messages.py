@@ -17,7 +17,7 @@ from smtplab import schema
 from smtplab.content import headers
 from smtplab.dialogue import places
 from smtplab.dialogue import state as st
-from smtplab.dialogue.lines import starts
+from smtplab.dialogue.lines import BDAT, starts
 from smtplab.errors import IncompleteError
 from smtplab.frames import columns
 from smtplab.frames.transactions import Transactions
@@ -25,6 +25,7 @@ from smtplab.frames.transactions import Transactions
 TEXT_FIELDS = (
     "date", "from_", "reply_to", "subject", "message_id", "in_reply_to", "user_agent", "x_originating_ip", "content_type",
 )  # fmt: skip
+Octets = bytes  # a name that `Message.bytes` does not hide
 LIST_FIELDS = ("to", "cc", "received")
 
 
@@ -81,8 +82,6 @@ class Contents:
 
 
 def _piece(row: Any) -> Piece:
-    from smtplab.dialogue.lines import BDAT
-
     return Piece(
         int(row[st.BODY_SEGMENT]), int(row[st.BODY_POS]), int(row[st.BODY_RAW]), int(row[st.VERB]) != BDAT,
         bool(row[st.ODDITIES] & (st.GAP | st.UNFINISHED)),
@@ -95,16 +94,16 @@ class Message:
 
     session: int
     transaction: int
-    seen: bytes
+    seen: Octets
     holes: tuple[tuple[int, int], ...]
     complete: bool
 
     @property
-    def bytes(self) -> bytes:
+    def bytes(self) -> Octets:
         """The content; raises `IncompleteError` where octets are missing: `octets(gaps=…)` says what stands for them."""
         return self.octets()
 
-    def octets(self, *, gaps: bytes | None = None) -> bytes:
+    def octets(self, *, gaps: Octets | None = None) -> Octets:
         """The content, each missing octet replaced by `gaps` (b"" leaves them out)."""
         if self.complete:
             return self.seen
@@ -124,9 +123,7 @@ class Message:
     @property
     def email(self) -> EmailMessage:
         """The content parsed by the standard library; what is missing is left out."""
-        parsed = email.message_from_bytes(self.octets(gaps=b""), policy=email.policy.default)
-        assert isinstance(parsed, EmailMessage)
-        return parsed
+        return email.message_from_bytes(self.octets(gaps=b""), policy=email.policy.default)
 
 
 def message(contents: Contents, session: int, transaction: int) -> Message:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import ipaddress
 import os
+import pathlib
 import sys
 import warnings
 from collections.abc import Callable, Iterable
@@ -16,7 +17,7 @@ from smtplab.errors import CaptureError, CaptureWarning
 from smtplab.frames import stored
 from smtplab.frames.capture import Capture
 
-Moment = str | datetime.datetime | pd.Timestamp
+Moment = str | dt.datetime | pd.Timestamp  # what `start` and `end` take
 STAGES = 3  # steps of the progress bar: the files, the conversations, done
 LONG = 50_000_000  # octets that take long enough on a slow machine to think of a progress bar; it shows after a second
 
@@ -92,7 +93,7 @@ def open(
         with _Progress(source, show) as tick:
             return Reading.of(source, Wanted(**limits), secrets=secrets, tick=tick)  # type: ignore[arg-type]
 
-    if follow and not isinstance(source, (str, os.PathLike)) or follow and str(source) == "-":
+    if follow and (not isinstance(source, (str, os.PathLike)) or str(source) == "-"):
         raise ValueError("follow=True wants the path of a file that grows")
     return Capture(read(progress), reopen=read if follow else None)
 
@@ -101,9 +102,11 @@ def _ports(ports: int | Iterable[int] | None) -> frozenset[int] | None:
     if ports is None:
         return None
     given = [ports] if isinstance(ports, int) else list(ports)
-    wrong = [port for port in given if isinstance(port, bool) or not isinstance(port, int) or not 0 < port < 65536]
+    wrong = [port for port in given if type(port) is not int or not 0 < port < 65536]
     if wrong or not given:
-        raise ValueError(f"ports: {wrong[0]!r} is none; allowed are whole numbers from 1 to 65535" if wrong else "ports: none given")
+        raise ValueError(
+            f"ports: {wrong[0]!r} is none; allowed are whole numbers from 1 to 65535" if wrong else "ports: none given"
+        )
     return frozenset(given)
 
 
@@ -134,7 +137,7 @@ def _check_keylog(keylog: str | os.PathLike[str] | bool | None) -> None:
     path = os.environ.get("SSLKEYLOGFILE") if keylog is True else os.fspath(keylog)
     if not path:
         raise CaptureError("keylog=True, but SSLKEYLOGFILE names no file")
-    if not os.path.isfile(path):
+    if not pathlib.Path(path).is_file():
         raise CaptureError("no such file: expected a TLS key log", file=path)
     warnings.warn(CaptureWarning(f"{path}: not used, for this version shows TLS as opaque"), stacklevel=3)
 
@@ -145,7 +148,8 @@ class _Progress:
     def __init__(self, source: Any, show: bool | None) -> None:
         if show is None:
             show = _size(source) > LONG and (sys.stderr.isatty() or "ipykernel" in sys.modules)
-        self._show, self._bar = show, None
+        self._show = show
+        self._bar: Any = None
 
     def __enter__(self) -> Callable[[], None]:
         if self._show:
@@ -164,6 +168,6 @@ class _Progress:
 
 
 def _size(source: Any) -> int:
-    if isinstance(source, (str, os.PathLike)) and os.path.isfile(source):
-        return os.path.getsize(source)
+    if isinstance(source, (str, os.PathLike)) and pathlib.Path(source).is_file():
+        return pathlib.Path(source).stat().st_size
     return len(source) if isinstance(source, bytes) else LONG + 1

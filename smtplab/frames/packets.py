@@ -9,9 +9,10 @@ import pyarrow as pa
 from smtplab import schema
 from smtplab.capture import connections as tcp
 from smtplab.capture import reassembly
+from smtplab.capture.packets import Octets
 from smtplab.dialogue import state as st
 from smtplab.frames import columns
-from smtplab.frames.columns import Integers, at
+from smtplab.frames.columns import Integers, Mask, at
 from smtplab.frames.wire import Wire
 
 FLAGS = ("FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR")
@@ -50,7 +51,7 @@ def packets(wire: Wire) -> pd.DataFrame:
     )
 
 
-def _be32(buf: np.ndarray, at_: Integers) -> Integers:  # type: ignore[type-arg]
+def _be32(buf: Octets, at_: Integers) -> Integers:
     value = np.zeros(len(at_), np.int64)
     for octet in range(4):
         value = value << 8 | buf[at_ + octet]
@@ -98,10 +99,12 @@ def gaps(wire: Wire) -> pd.DataFrame:
     )
 
 
-def _ended(wire: Wire) -> np.ndarray:  # type: ignore[type-arg]
+def _ended(wire: Wire) -> Mask:
     """Of each session, whether a FIN or RST was captured."""
     rows = wire.lines.found.rows[wire.lines.wanted]
-    return (rows[:, tcp.FINISH : tcp.FINISH + 2] >= 0).any(1) | (rows[:, tcp.RESET : tcp.RESET + 2] > 0).any(1)
+    ends = (rows[:, tcp.FINISH : tcp.FINISH + 2] >= 0) | (rows[:, tcp.RESET : tcp.RESET + 2] > 0)
+    ended: Mask = np.any(ends, axis=1)
+    return ended
 
 
 def _begun_before(wire: Wire) -> Integers:

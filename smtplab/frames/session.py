@@ -57,7 +57,8 @@ class Session:
     @property
     def row(self) -> pd.Series[Any]:
         """Its row in `sessions`."""
-        return self.capture.sessions.iloc[self.session]
+        row: pd.Series[Any] = self.capture.sessions.iloc[self.session]
+        return row
 
     def stream(self, side: str, *, gaps: bytes | None = None) -> bytes:
         """The reassembled octets of "client" or "server".

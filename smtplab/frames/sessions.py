@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ from smtplab import schema
 from smtplab.capture import connections as tcp
 from smtplab.capture import reassembly
 from smtplab.dialogue import state as st
-from smtplab.dialogue.lines import Lines, ends, starts
+from smtplab.dialogue.lines import Lines, starts
 from smtplab.frames import columns
 from smtplab.frames.columns import Integers, at
 from smtplab.frames.transactions import ACCEPTED, RCPT, Transactions
@@ -60,7 +61,7 @@ def sessions(t: Transactions) -> pd.DataFrame:
 
     tls, hellos_seen = _tls(lines)
     login = [wire.login.get(s) for s in range(count)]
-    outcomes = [None if entry is None else entry.ok for entry in login]
+    outcomes = np.array([str(None if entry is None else entry.ok) for entry in login], str)
     accepted = t.session[t.outcome == ACCEPTED]
     return columns.build(
         schema.SESSIONS,
@@ -84,7 +85,7 @@ def sessions(t: Transactions) -> pd.DataFrame:
             "extensions": _extensions(columns.chosen(wire.replies.text, offered)),
             "auth_mechanism": columns.text([None if entry is None else entry.mechanism for entry in login]),
             "auth_identity": columns.text([None if entry is None else entry.identity for entry in login]),
-            "auth_ok": columns.maybe_true(np.array([o is True for o in outcomes], bool), np.array([o is None for o in outcomes], bool)),
+            "auth_ok": columns.maybe_true(outcomes == "True", outcomes == "None"),
             "commands": np.diff(lines.first_command),
             "transactions": np.bincount(t.session, minlength=count),
             "messages": np.bincount(accepted, minlength=count),
@@ -101,16 +102,23 @@ def sessions(t: Transactions) -> pd.DataFrame:
 
 def _addresses(lines: Lines) -> tuple[pa.Array, pa.Array]:
     """Client and server addresses as text."""
-    rows = lines.found.rows[lines.wanted]
-    seen: dict[bytes, str] = {}
-    pairs = []
-    for first, client in zip(rows[:, tcp.FIRST].tolist(), lines.client.tolist(), strict=True):
-        both = ends(lines.packets, first)  # source, target of the first packet, which side 0 sent
-        for octets in both:
-            if octets not in seen:
-                seen[octets] = str(ipaddress.ip_address(octets))
-        pairs.append((seen[both[client]], seen[both[1 - client]]))
-    return (pa.array([pair[side] for pair in pairs], pa.large_string()) for side in (0, 1))  # type: ignore[return-value]
+    packets, first = lines.packets, lines.found.rows[lines.wanted, tcp.FIRST]
+    header = packets.ip[first]
+    is_v4 = packets.buf[header] >> 4 == 4
+    text = np.empty((lines.sessions, 2), object)  # source and target of the first packet, which side 0 sent
+    for rows, offset, size in ((np.flatnonzero(is_v4), 12, 4), (np.flatnonzero(~is_v4), 8, 16)):
+        octets = packets.buf[header[rows][:, None] + offset + np.arange(2 * size)].reshape(-1, size)
+        distinct, inverse = np.unique(np.ascontiguousarray(octets).view(f"V{size}").reshape(-1), return_inverse=True)
+        names = np.array([_address(bytes(address)) for address in distinct.tolist()], object)
+        text[rows] = names[inverse].reshape(-1, 2) if len(rows) else text[rows]
+    number = np.arange(lines.sessions)
+    client, server = (pa.array(text[number, side], pa.large_string()) for side in (lines.client, 1 - lines.client))
+    return client, server
+
+
+def _address(octets: bytes) -> str:
+    """An IPv4 or IPv6 address as text (RFC 5952)."""
+    return ".".join(map(str, octets)) if len(octets) == 4 else str(ipaddress.ip_address(octets))
 
 
 def _banners(lines: Lines) -> Integers:
@@ -125,7 +133,7 @@ def _banners(lines: Lines) -> Integers:
     return found
 
 
-def _extensions(text: pa.Array) -> pd.Series:  # type: ignore[type-arg]
+def _extensions(text: pa.Array) -> pd.Series[Any]:
     """Keywords with their arguments: each line of EHLO's reply but the first, which names the server."""
     split = pc.split_pattern(pc.fill_null(text, ""), "\n")
     sizes = np.maximum(pc.list_value_length(split).to_numpy(zero_copy_only=False).astype(np.int64) - 1, 0)
@@ -137,8 +145,9 @@ class Seen:
 
     def __init__(self, client: bytes, server: bytes) -> None:
         asked, chosen = hello.client_hello(client), hello.server_hello(server)
-        self.sni = asked.sni if asked else None
-        self.version, self.cipher = (chosen.version, chosen.cipher) if chosen else (None, None)
+        self.sni: str | None = asked.sni if asked else None
+        self.version: str | None = chosen.version if chosen else None
+        self.cipher: str | None = chosen.cipher if chosen else None
         self.answered = chosen is not None
 
 
@@ -166,5 +175,3 @@ def _from(lines: Lines, stream: int, offset: int) -> bytes:
     if offset < 0:
         return b""
     return lines.stream(stream, offset, HELLO_OCTETS)
-
-

@@ -89,7 +89,14 @@ def command_lines(lines: Lines) -> CommandLines:
     raw = np.empty(int(octets.sum() + ends_content.sum()), np.uint8)
     dirty = np.zeros(len(verb), np.uint8)
     places.gather(
-        lines.packets.buf, lines.segments.rows, command[st.FIRST_SEGMENT], command[st.FIRST_POS], octets, start, raw, dirty
+        lines.packets.buf,
+        lines.segments.rows,
+        command[st.FIRST_SEGMENT],
+        command[st.FIRST_POS],
+        octets,
+        start,
+        raw,
+        dirty,
     )
     places.trim(raw, start, size)
     seen_dot = ends_content & (command[st.OCTETS] > command[st.BODY_RAW])
@@ -100,6 +107,15 @@ def command_lines(lines: Lines) -> CommandLines:
     word = np.where(verb == AUTH_RESPONSE, -1, command[st.WORD])
     argument = np.minimum(start + word + 1, end)
     return CommandLines(raw, start, size, argument, (dirty > 0) | odd, ends_content & ~seen_dot)
+
+
+def _mask_echoes(raw: Octets, at: Integers, first: int, last: int, secrets: list[bytes]) -> None:
+    """Mask in replies `first` up to `last`, which is excluded, what echoes a secret."""
+    begin, end = int(at[first]), int(at[last])
+    text = raw[begin:end].tobytes()
+    for secret in secrets:
+        text = text.replace(secret, b"*" * len(secret))  # of equal length: every other octet stays in its place
+    raw[begin:end] = np.frombuffer(text, np.uint8)
 
 
 def secret_of(lines: CommandLines, row: int, verb: int) -> tuple[int, int]:
@@ -114,7 +130,7 @@ def secret_of(lines: CommandLines, row: int, verb: int) -> tuple[int, int]:
 def mask(lines: CommandLines, verb: Integers) -> None:
     """Mask what AUTH sends, in the buffer itself: nothing made from it later can show it."""
     for row in np.flatnonzero((verb == AUTH) | (verb == AUTH_RESPONSE)):
-        begin, end = secret_of(lines, row, int(verb[row]))
+        begin, end = secret_of(lines, int(row), int(verb[row]))
         lines.raw[begin:end] = np.frombuffer(auth.mask(lines.raw[begin:end].tobytes()), np.uint8)
 
 
@@ -135,21 +151,22 @@ def reply_texts(lines: Lines, secrets_said: dict[int, list[bytes]]) -> ReplyText
     raw = np.empty(int(offsets[-1]), np.uint8)
     dirty = np.zeros(n, np.uint8)
     places.gather(
-        lines.packets.buf, lines.segments.rows, reply[st.FIRST_SEGMENT], reply[st.FIRST_POS], reply[st.OCTETS], offsets, raw, dirty
+        lines.packets.buf,
+        lines.segments.rows,
+        reply[st.FIRST_SEGMENT],
+        reply[st.FIRST_POS],
+        reply[st.OCTETS],
+        offsets,
+        raw,
+        dirty,
     )
     at = np.empty(n + 1, np.int64)
     enhanced, last = np.empty(n, np.int64), np.empty(n, np.int64)
-    places.reply_texts(raw, offsets, reply[st.CODE], raw, at, enhanced, last)  # texts are shorter: written over what was read
-    echo = np.zeros(n, bool)
+    places.reply_texts(
+        raw, offsets, reply[st.CODE], raw, at, enhanced, last
+    )  # texts are shorter: written over what was read
     for session, secrets in secrets_said.items():
-        for row in range(int(lines.first_reply[session]), int(lines.first_reply[session + 1])):
-            text = raw[at[row] : at[row + 1]].tobytes()
-            masked = text
-            for secret in secrets:
-                masked = masked.replace(secret, b"*" * len(secret))
-            if masked != text:
-                raw[at[row] : at[row + 1]] = np.frombuffer(masked, np.uint8)
-                echo[row] = True
+        _mask_echoes(raw, at, int(lines.first_reply[session]), int(lines.first_reply[session + 1]), secrets)
     bad = (dirty > 0) | (reply[st.ODDITIES] & (st.BARE_CR | st.GAP | st.UNFINISHED) > 0)
     start, size = at[:-1], np.diff(at)
     text = cut(raw, start, size, bad)
@@ -162,14 +179,15 @@ def secrets_said(lines: Lines, clear: CommandLines, identity: dict[int, str | No
     verb = lines.command[st.VERB]
     said: dict[int, set[bytes]] = {}
     for row in np.flatnonzero((verb == AUTH) | (verb == AUTH_RESPONSE)):
-        begin, end = secret_of(clear, row, int(verb[row]))
+        begin, end = secret_of(clear, int(row), int(verb[row]))
         text = clear.raw[begin:end].tobytes()
         decoded = _decoded(text)
         session = int(lines.command[st.SESSION][row])
         known = (identity.get(session) or "").encode()
         said.setdefault(session, set()).update({text, decoded, *decoded.split(b"\0")} - {known})
     return {
-        session: sorted((s for s in found if len(s) >= SHORTEST_ECHO), key=len, reverse=True) for session, found in said.items()
+        session: sorted((s for s in found if len(s) >= SHORTEST_ECHO), key=len, reverse=True)
+        for session, found in said.items()
     }
 
 

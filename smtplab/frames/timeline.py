@@ -12,7 +12,7 @@ from smtplab.dialogue import phases
 from smtplab.dialogue import state as st
 from smtplab.dialogue.lines import BDAT, DATA_END
 from smtplab.frames import columns
-from smtplab.frames.columns import Integers, Mask, at
+from smtplab.frames.columns import Integers, at
 from smtplab.frames.wire import Wire
 from smtplab.kernels import Column, Table, entry
 from smtplab.smtp import verbs
@@ -28,15 +28,12 @@ def share_octets(
     """Add each segment's octets to the stretch in which it came: both sorted by session and time; `octets` is (stretches, 2)."""
     k = 0
     for i in range(len(segment_session)):
-        while (
-            k + 1 < len(stretch_session)
-            and (
-                stretch_session[k] < segment_session[i]
-                or (
-                    stretch_session[k] == segment_session[i]
-                    and stretch_session[k + 1] == segment_session[i]
-                    and stretch_end[k] <= segment_time[i]
-                )
+        while k + 1 < len(stretch_session) and (
+            stretch_session[k] < segment_session[i]
+            or (
+                stretch_session[k] == segment_session[i]
+                and stretch_session[k + 1] == segment_session[i]
+                and stretch_end[k] <= segment_time[i]
             )
         ):
             k += 1
@@ -44,7 +41,7 @@ def share_octets(
             octets[k, segment_side[i]] += segment_size[i]
 
 
-def opaque_since(wire: Wire) -> tuple[Integers, Mask]:
+def opaque_since(wire: Wire) -> Integers:
     """Of each session, when undecrypted TLS began (nanoseconds, -1 never)."""
     lines = wire.lines
     segment = lines.segments.rows
@@ -52,12 +49,14 @@ def opaque_since(wire: Wire) -> tuple[Integers, Mask]:
     for stream, field in ((0, st.CLIENT_TLS), (1, st.SERVER_TLS)):
         offset = lines.state[:, field]
         for session in np.flatnonzero(offset >= 0).tolist():
-            mine = np.flatnonzero((segment[:, reassembly.STREAM] == 2 * session + stream) & (segment[:, reassembly.POS] >= 0))
+            mine = np.flatnonzero(
+                (segment[:, reassembly.STREAM] == 2 * session + stream) & (segment[:, reassembly.POS] >= 0)
+            )
             mine = mine[segment[mine, reassembly.OFFSET] + segment[mine, reassembly.LENGTH] > offset[session]]
             if len(mine):
                 time = int(lines.packets.time[segment[mine[0], reassembly.PACKET]])
                 since[session] = time if since[session] < 0 else min(time, int(since[session]))
-    return since, since >= 0
+    return since
 
 
 def timeline(wire: Wire) -> phases.Stretches:
@@ -83,17 +82,26 @@ def timeline(wire: Wire) -> phases.Stretches:
     sent = np.where(wire.command_packet >= 0, wire.command_time, 0)
     return phases.stretches(
         phases.Timeline(
-            command[st.SESSION], phase, carries, lines.transaction, sent, answered,
-            packets.time[rows[:, tcp.FIRST]], packets.time[rows[:, tcp.LAST]],
-            np.where(both, at(packets.time, synack), -1), greeting, quit_, opaque_since(wire)[0],
-        )  # fmt: skip
+            command[st.SESSION],
+            phase,
+            carries,
+            lines.transaction,
+            sent,
+            answered,
+            packets.time[rows[:, tcp.FIRST]],
+            packets.time[rows[:, tcp.LAST]],
+            np.where(both, at(packets.time, synack), -1),
+            greeting,
+            quit_,
+            opaque_since(wire),
+        )
     )
 
 
 def frame(wire: Wire, stretches: phases.Stretches) -> pd.DataFrame:
     """Each stretch of each session."""
     s, segment = stretches, wire.lines.segments.rows
-    held = np.flatnonzero((segment[:, reassembly.POS] >= 0))
+    held = np.flatnonzero(segment[:, reassembly.POS] >= 0)
     session = segment[held, reassembly.STREAM] >> 1
     time = wire.lines.packets.time[segment[held, reassembly.PACKET]]
     order = np.lexsort((time, session))
@@ -101,7 +109,13 @@ def frame(wire: Wire, stretches: phases.Stretches) -> pd.DataFrame:
     octets = np.zeros((max(1, len(s.session)), 2), np.int64)
     if len(s.session):
         share_octets(
-            s.session, s.end, session, time, segment[held, reassembly.LENGTH], segment[held, reassembly.STREAM] & 1, octets
+            s.session,
+            s.end,
+            session,
+            time,
+            segment[held, reassembly.LENGTH],
+            segment[held, reassembly.STREAM] & 1,
+            octets,
         )
     octets = octets[: len(s.session)]
     return columns.build(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from smtplab import schema
+from smtplab.capture import connections as tcp
 from smtplab.dialogue import state as st
 from smtplab.dialogue import transactions as tx
 from smtplab.dialogue.lines import BDAT, DATA_END, starts
@@ -45,7 +48,9 @@ class Transactions:
         chunk = (verb == BDAT) & (command[st.DECLARED] >= 0)
         self.data = self.last(inside & (verb == DATA))
         self.first_chunk = self.first(inside & chunk)
-        self.content_end = self.last(inside & ((verb == DATA_END) & with_body | (chunk | (verb == BURL)) & (command[st.LAST] == 1)))
+        self.content_end = self.last(
+            inside & ((verb == DATA_END) & with_body | (chunk | (verb == BURL)) & (command[st.LAST] == 1))
+        )
         self.body = inside & ((verb == DATA_END) & with_body | chunk)
         self.size, self.carried = self._sizes(chunk)
         self._outcomes(verb, code, inside)
@@ -96,12 +101,11 @@ class Transactions:
         accepted = end_code // 100 == 2
         mail_refused = no[lines.opened] & np.isin(verb[lines.opened], MAILS)
         all_refused = self.any(rcpt & no) & ~self.any(rcpt & ~no)
-        data_refused = self.last(inside & no & np.isin(verb, [DATA, BDAT, BURL, DATA_END]) & (code > 0))
+        data_refused = self.last(inside & no & np.isin(verb, [DATA, BDAT, BURL]))
         refused_rcpt = self.last(rcpt & no)
-        deciding = np.where(
-            accepted | (end_code >= 400), end,
-            np.where(data_refused >= 0, data_refused, np.where(mail_refused, lines.opened, np.where(all_refused, refused_rcpt, -1))),
-        )  # fmt: skip
+        refusal = np.where(mail_refused, lines.opened, np.where(all_refused, refused_rcpt, -1))
+        refusal = np.where(data_refused >= 0, data_refused, refusal)
+        deciding = np.where(accepted | (end_code >= 400), end, refusal)
         rejected = ~accepted & (deciding >= 0)
         # given up, or never decided? Content whose reply never came, a command left without a reply, octets that were lost, and
         # a capture that stops in the middle leave it open; RSET, QUIT, a new hello and a broken connection give it up.
@@ -115,7 +119,9 @@ class Transactions:
             | self._one_sided()[self.session]
             | ((how == tx.BY_SESSION_END) & (~closed | (unanswered & (self.open_content < 0))))
         )
-        self.outcome = np.where(accepted, ACCEPTED, np.where(rejected, REJECTED, np.where(undecided, INCOMPLETE, ABORTED)))
+        self.outcome = np.where(
+            accepted, ACCEPTED, np.where(rejected, REJECTED, np.where(undecided, INCOMPLETE, ABORTED))
+        )
         self.deciding = np.where(self.outcome <= REJECTED, deciding, -1)
 
     def _one_sided(self) -> Mask:
@@ -125,10 +131,9 @@ class Transactions:
 
     def _connection_closed(self) -> Mask:
         """Of each session, whether the end of its connection was captured."""
-        from smtplab.capture import connections as tcp
-
         rows = self.wire.lines.found.rows[self.wire.lines.wanted]
-        closed: Mask = (rows[:, tcp.FINISH : tcp.FINISH + 2] >= 0).any(1) | (rows[:, tcp.RESET : tcp.RESET + 2] > 0).any(1)
+        ends = (rows[:, tcp.FINISH : tcp.FINISH + 2] >= 0) | (rows[:, tcp.RESET : tcp.RESET + 2] > 0)
+        closed: Mask = np.any(ends, axis=1)
         return closed
 
 
@@ -144,13 +149,14 @@ def transactions(t: Transactions) -> pd.DataFrame:
     body_code = pc.fill_null(pc.index_in(body, pa.array(schema.BODY, body.type)), -1).to_numpy()
     utf8 = np.asarray(columns.chosen(envelope.parameter("SMTPUTF8"), mail).is_valid())
     accepted, rejected = _recipient_lists(t)
-    asked = np.where(t.data >= 0, np.where(t.first_chunk >= 0, np.minimum(t.data, t.first_chunk), t.data), t.first_chunk)
-    method = np.where(asked < 0, -1, np.where((t.first_chunk >= 0) & ((t.data < 0) | (t.carried & (t.content_end == t.first_chunk))), 1, 0))
+    asked = np.where(
+        t.data >= 0, np.where(t.first_chunk >= 0, np.minimum(t.data, t.first_chunk), t.data), t.first_chunk
+    )
+    carrier = np.where(t.content_end >= 0, t.content_end, asked)
+    method = np.where(carrier < 0, -1, (at(lines.command[st.VERB], carrier) == BDAT).astype(np.int64))
     decided = at(lines.deciding, deciding)
     decided = np.where(deciding < 0, -1, decided)
     end_time, end_unknown = _ends(t)
-    last = _last_reply(t)
-    last_code = at(lines.reply[st.CODE], last)
     time = wire.command_time
     return columns.build(
         schema.TRANSACTIONS,
@@ -173,21 +179,21 @@ def transactions(t: Transactions) -> pd.DataFrame:
             "outcome": columns.choice(t.outcome, schema.TRANSACTION_OUTCOME),
             "code": columns.maybe(at(t.code, deciding), deciding < 0),
             "enhanced_code": columns.text(columns.chosen(wire.replies.enhanced, decided)),
-            "last_reply": columns.text(columns.chosen(texts.with_code(last_code, columns.chosen(wire.replies.last_line, last)), np.where(last < 0, -1, np.arange(t.count)))),
+            "last_reply": columns.text(_last_lines(t)),
             "queue_id": columns.text(_queue_ids(columns.chosen(wire.replies.text, np.where(t.outcome == ACCEPTED, decided, -1)))),
             "tls": np.zeros(t.count, bool),
         },
     )  # fmt: skip
 
 
-def _numbers(values: pa.Array) -> pd.Series:  # type: ignore[type-arg]
+def _numbers(values: pa.Array) -> pd.Series[Any]:
     """SIZE=: 1*20DIGIT (RFC 1870 3) as numbers; what is none, or is beyond int64, is missing."""
     good = pc.fill_null(pc.match_substring_regex(values, r"^[0-9]{1,18}$"), False)
     numbers = pc.if_else(good, values, pa.scalar("0", values.type)).cast(pa.int64()).to_numpy(zero_copy_only=False)
     return columns.maybe(numbers, ~np.asarray(good))
 
 
-def _recipient_lists(t: Transactions) -> tuple[pd.Series, pd.Series]:  # type: ignore[type-arg]
+def _recipient_lists(t: Transactions) -> tuple[pd.Series[Any], pd.Series[Any]]:
     """Of each transaction, the forward-paths that were accepted, and those that were not."""
     envelope, lines = t.envelope, t.wire.lines
     rows = np.flatnonzero((lines.command[st.VERB][envelope.row] == RCPT) & (t.of[envelope.row] >= 0))
@@ -221,8 +227,6 @@ def _ends(t: Transactions) -> tuple[Integers, Mask]:
     reply = at(lines.deciding, ended)
     reply = np.where(ended < 0, -1, reply)
     packets, rows = lines.packets, lines.found.rows[lines.wanted]
-    from smtplab.capture import connections as tcp
-
     session_end = packets.time[rows[:, tcp.LAST]][t.session]
     quits = (ended >= 0) & (at(lines.command[st.VERB], ended) == QUIT)
     time = np.where(reply >= 0, at(wire.reply_time, reply), 0)
@@ -242,10 +246,24 @@ def _last_reply(t: Transactions) -> Integers:
     return found
 
 
+def _last_lines(t: Transactions) -> pa.Array:
+    """Of each transaction, the last line of its last reply, with its code."""
+    replies = t.wire.replies
+    last = _last_reply(t)
+    text = texts.with_code(at(t.wire.lines.reply[st.CODE], last), columns.chosen(replies.last_line, last))
+    return columns.chosen(text, np.where(last < 0, -1, np.arange(t.count)))
+
+
 def _queue_ids(text: pa.Array) -> pa.Array:
+    """The server's name for each message; each pattern is asked only about what the one before it left open."""
     found = pc.struct_field(pc.extract_regex(text, QUEUE_ID), "id")
-    in_front = pc.struct_field(pc.extract_regex(text, QUEUE_ID_IN_FRONT), "id")
-    return pc.coalesce(found, in_front)
+    left = np.flatnonzero(np.asarray(found.is_null()) & np.asarray(text.is_valid()))
+    if not len(left):
+        return found
+    in_front = pc.struct_field(pc.extract_regex(text.take(pa.array(left)), QUEUE_ID_IN_FRONT), "id")
+    where = np.full(len(text), -1, np.int64)
+    where[left] = np.arange(len(left))
+    return pc.coalesce(found, columns.chosen(in_front, where))
 
 
 def recipients(t: Transactions) -> pd.DataFrame:
@@ -269,7 +287,9 @@ def recipients(t: Transactions) -> pd.DataFrame:
             "transaction": columns.maybe(lines.transaction[command], lines.transaction[command] == 0),
             "command": lines.command[st.NUMBER][command],
             "forward_path": columns.text(columns.chosen(envelope.path, rows)),
-            "parameters": columns.maps(offsets, columns.chosen(envelope.keys, picked), columns.chosen(envelope.values, picked)),
+            "parameters": columns.maps(
+                offsets, columns.chosen(envelope.keys, picked), columns.chosen(envelope.values, picked)
+            ),
             "code": columns.maybe(code, none),
             "enhanced_code": columns.text(columns.chosen(wire.replies.enhanced, reply)),
             "reply_text": columns.text(columns.chosen(wire.replies.text, reply)),

@@ -82,10 +82,14 @@ def transcript(
     Content is told by its size; `content=True` writes it out where the capture holds it whole. Lines are folded at
     `width` columns (None: not at all). `color=True` writes ANSI colours into `str()`; the default does not.
 
+    >>> import smtplab
+    >>> cap = smtplab.open("captures/one-mail.pcap")
     >>> print(cap.session(0).transcript())
-    session 0, 192.0.2.7:50432 to 198.51.100.25:25: 7 commands, 8 replies, 405 ms, outcome quit
-    connect         0.0 ms     [SYN: the client opens the connection]
-    greeting       61.0 ms  S: 220 mx.example.org ESMTP ready
+    session 0, 192.0.2.7:... to 192.0.2.25:25: 7 commands, 8 replies, ... ms, outcome quit
+    connect          0.0 ms     [SYN: the client opens the connection]
+                     ... ms     [SYN ACK: the server accepts]
+    greeting         ... ms  S: 220 mx1.example.org ESMTP Postfix
+    ...
 
     Raises ValueError for a width below 48 columns.
     """
@@ -116,6 +120,8 @@ def _lines(session: SessionFrames, event: Event, time: str, content: bool) -> It
         kind = "refused" if event.refused else "said"
         for n, text in enumerate(event.text.split("\n")):
             yield Line(event.phase, "" if n else time, side, kind, _safe(text))
+    elif event.kind == "content" and event.number < 0:
+        yield Line(event.phase, time, side, "note", f"[content without an end: {event.octets} octets]")
     elif event.kind == "content" and not event.text:
         yield Line(event.phase, time, side, "note", f"[content: {event.octets} octets]")
         if content:
@@ -150,7 +156,9 @@ def _content(session: SessionFrames, event: Event) -> Iterator[Line]:
         yield Line(event.phase, "", "C", "note", f"[{_safe(str(missing))}]")
         return
     for line in octets.removesuffix(b"\r\n").split(b"\r\n"):
-        yield Line(event.phase, "", "C", "said", _safe(printable(line)))
+        # As it was sent, with the dot that transparency adds (RFC 5321 4.5.2): so only the end looks like the end.
+        sent = b"." + line if line.startswith(b".") else line
+        yield Line(event.phase, "", "C", "said", _safe(printable(sent)))
 
 
 def _safe(text: str) -> str:

@@ -13,6 +13,7 @@ from smtplab.dialogue import state as st
 from smtplab.dialogue.lines import LATEST, Lines
 from smtplab.frames import texts
 from smtplab.frames.columns import Integers, Mask, at
+from smtplab.printable import printable
 from smtplab.smtp import auth, verbs
 
 AUTH, AUTH_RESPONSE = texts.AUTH, texts.AUTH_RESPONSE
@@ -79,7 +80,7 @@ class Wire:
             initial = words[1].strip() if len(words) == 2 else None
             code = int(lines.code[end - 1])
             found[int(session[begin])] = Login(
-                texts.printable(mechanism),
+                printable(mechanism),
                 auth.identity(mechanism, initial, responses, challenges),
                 None if code < 200 or 300 <= code < 400 else code < 300,
             )
@@ -92,7 +93,9 @@ class Wire:
             return b""
         column = self.lines.reply[:, reply]
         begin = int(column[st.FIRST_POS])
-        octets = self.lines.packets.buf[begin : begin + int(column[st.OCTETS])].tobytes()  # a 334 in two segments is cut short
+        octets = self.lines.packets.buf[
+            begin : begin + int(column[st.OCTETS])
+        ].tobytes()  # a 334 in two segments is cut short
         return octets[4:].rstrip(b"\r\n")
 
     # --- when: packets, and their times; -1 and 0 where no packet carried the octets
@@ -100,7 +103,8 @@ class Wire:
     @cached_property
     def command_packet(self) -> Integers:
         """The packet after which each command was whole."""
-        return self.lines.command[LATEST]
+        packet: Integers = self.lines.command[LATEST]
+        return packet
 
     @cached_property
     def command_time(self) -> Integers:
@@ -111,7 +115,8 @@ class Wire:
     def reply_packet(self) -> Integers:
         """The packet with each reply's first octet."""
         rows = self.lines.segments.rows
-        return rows[:, reassembly.PACKET][self.lines.reply[st.FIRST_SEGMENT]]
+        packet: Integers = rows[:, reassembly.PACKET][self.lines.reply[st.FIRST_SEGMENT]]
+        return packet
 
     @cached_property
     def reply_time(self) -> Integers:
@@ -137,7 +142,8 @@ class Wire:
     @cached_property
     def whole(self) -> Mask:
         """Of each command, whether no octet is missing."""
-        return (self.lines.command[st.ODDITIES] & (st.GAP | st.UNFINISHED)) == 0
+        whole: Mask = (self.lines.command[st.ODDITIES] & (st.GAP | st.UNFINISHED)) == 0
+        return whole
 
     @cached_property
     def last_hello(self) -> Integers:

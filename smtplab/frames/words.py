@@ -44,7 +44,7 @@ class Clock:
         if duration < 2_000_000:
             self.unit, self._scale, self._decimals = "µs", 1e3, 0
         elif duration < 10_000_000_000:
-            self.unit, self._scale, self._decimals = "ms", 1e6, 1
+            self.unit, self._scale, self._decimals = "ms", 1e6, 2 if duration < 100_000_000 else 1
         else:
             # As many digits as a gutter has room for.
             self.unit, self._scale, self._decimals = "s", 1e9, 3 if duration < 1_000_000_000_000 else 1
