@@ -171,7 +171,7 @@ TRANSACTIONS = _frame(
     ("helo", TEXT, "Argument of the hello in force."),
     ("reverse_path", TEXT, "Path of MAIL FROM without brackets; empty for the null path, missing without MAIL."),
     ("recipients", TEXTS, "Forward-paths the server accepted."),
-    ("rejected", TEXTS, "Forward-paths the server did not accept."),
+    ("rejected", TEXTS, "Forward-paths the server refused."),
     ("declared_size", MAYBE_INT, "Octets declared by SIZE=."),
     ("body", BODY, "BODY= of MAIL; missing where not given."),
     ("smtputf8", BOOL, "Whether MAIL had SMTPUTF8."),

@@ -13,7 +13,8 @@ from smtplab.charts.png import to_png
 from smtplab.charts.scene import Line, Path, Primitive, Rect, Scene, Text
 from smtplab.charts.strip import LINE, STRIP, Stretch, stretches, strip, who_waited, wrapped
 from smtplab.charts.svg import to_svg
-from smtplab.frames.exchange import Event, SessionFrames, exchange, nanoseconds, word
+from smtplab.frames.event import Event, SessionFrames, nanoseconds, word
+from smtplab.frames.exchange import exchange
 from smtplab.frames.words import Clock, counted, span
 from smtplab.printable import one_line, visible
 

@@ -11,7 +11,7 @@ from smtplab.charts.chart import WIDTH, Chart, inline, nothing, styled
 from smtplab.charts.palette import mark_of, theme_of
 from smtplab.charts.phases import CaptureFrames
 from smtplab.charts.picture import one_of
-from smtplab.frames.exchange import milliseconds
+from smtplab.frames.event import milliseconds
 from smtplab.frames.words import counted, span
 from smtplab.printable import one_line, visible
 from smtplab.schema import PHASE

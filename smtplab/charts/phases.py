@@ -10,7 +10,7 @@ from smtplab.charts.chart import WIDTH, Chart, inline, nothing, phase_colours, s
 from smtplab.charts.metrics import extent
 from smtplab.charts.palette import SMALLEST, contrast, mark_of, theme_of
 from smtplab.charts.picture import one_of
-from smtplab.frames.exchange import milliseconds, word
+from smtplab.frames.event import milliseconds, word
 from smtplab.frames.words import counted, span
 from smtplab.printable import one_line, visible
 from smtplab.schema import PHASE

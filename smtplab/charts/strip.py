@@ -10,7 +10,7 @@ import pandas as pd
 
 from smtplab.charts.metrics import extent
 from smtplab.charts.scene import Primitive, Rect, Text
-from smtplab.frames.exchange import nanoseconds, word
+from smtplab.frames.event import nanoseconds, word
 from smtplab.frames.words import span
 
 STRIP = 20  # height of the strip, px

@@ -9,6 +9,8 @@ from smtplab.dialogue import state as st
 from smtplab.kernels import Buffer, Column, Flags, Table, entry, kernel
 
 CR, LF, DOT, TAB, BACKSLASH, DEL = 13, 10, 46, 9, 92, 127
+PIECE_SEGMENT, PIECE_POS, PIECE_RAW, PIECE_UNDO = range(4)
+PIECE_FIELDS = 4
 
 
 @kernel
@@ -93,45 +95,50 @@ def gather(
 
 
 @entry
-def copy_content(
-    buf: Buffer, G: Table, segment: int, pos: int, octets: int, undo: int, out: Flags, o: int, holes: Table, nh: int
-) -> Any:
-    """Copy content of `octets` raw octets to `out` from `o` on, with `undo` 1 undoing transparency (RFC 5321 4.5.2).
+def copy_contents(buf: Buffer, G: Table, pieces: Table, out: Flags, ends: Column, holes: Table) -> Any:
+    """Copy pieces of content behind each other to `out`; `ends` gets where each one ends there.
 
-    A hole is passed over and noted in `holes`: where in `out` it lies and how many octets it lacks. Returns the end in `out`
-    and the number of holes.
+    A piece is a segment, a position in it, raw octets, and 1 where transparency is to be undone (RFC 5321 4.5.2). A hole is
+    passed over and noted in `holes`: its piece, where in `out` it lies, how many octets it lacks. Returns the number of
+    holes, which may be more than `holes` has room for.
     """
-    s = segment
-    p = pos
-    left = octets
-    start = 1  # 1 at the beginning of a line, 2 behind CR, 0 else
-    e = G[s, POS] + G[s, LENGTH]
-    while left > 0 or G[s, POS] < 0:
-        if G[s, POS] < 0:
-            if nh < holes.shape[0]:
-                holes[nh, 0] = o
-                holes[nh, 1] = G[s, LENGTH]
-            nh += 1
-            start = 0
-        if p >= e or G[s, POS] < 0:
-            s = G[s, FOLLOWING]
-            if s < 0:
-                break
-            p = G[s, POS]
-            e = p + G[s, LENGTH]
-            continue
-        n = min(e - p, left)
-        for j in range(n):
-            b = int(buf[p + j]) & 255
-            if start == 1 and b == DOT and undo:
+    o = 0
+    count = 0
+    for i in range(pieces.shape[0]):
+        s = pieces[i, PIECE_SEGMENT]
+        p = pieces[i, PIECE_POS]
+        left = pieces[i, PIECE_RAW]
+        undo = pieces[i, PIECE_UNDO]
+        start = 1  # 1 at the beginning of a line, 2 behind CR, 0 else
+        e = G[s, POS] + G[s, LENGTH]
+        while left > 0 or G[s, POS] < 0:
+            if G[s, POS] < 0:
+                if count < holes.shape[0]:
+                    holes[count, 0] = i
+                    holes[count, 1] = o
+                    holes[count, 2] = G[s, LENGTH]
+                count += 1
                 start = 0
+            if p >= e or G[s, POS] < 0:
+                s = G[s, FOLLOWING]
+                if s < 0:
+                    break
+                p = G[s, POS]
+                e = p + G[s, LENGTH]
                 continue
-            out[o] = b
-            o += 1
-            start = 2 if b == CR else (1 if b == LF and start == 2 else 0)
-        p += n
-        left -= n
-    return o, nh
+            n = min(e - p, left)
+            for j in range(n):
+                b = int(buf[p + j]) & 255
+                if start == 1 and b == DOT and undo:
+                    start = 0
+                    continue
+                out[o] = b
+                o += 1
+                start = 2 if b == CR else (1 if b == LF and start == 2 else 0)
+            p += n
+            left -= n
+        ends[i] = o
+    return count
 
 
 @entry

@@ -5,13 +5,15 @@ from __future__ import annotations
 import email
 import email.policy
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from email.message import EmailMessage
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from smtplab import schema
 from smtplab.content import headers
@@ -25,67 +27,82 @@ from smtplab.frames.transactions import Transactions
 TEXT_FIELDS = (
     "date", "from_", "reply_to", "subject", "message_id", "in_reply_to", "user_agent", "x_originating_ip", "content_type",
 )  # fmt: skip
+BATCH = 1 << 24  # octets of content that are copied at once, 16 MiB: memory stays bounded, calls few
 Octets = bytes  # a name that `Message.bytes` does not hide
 LIST_FIELDS = ("to", "cc", "received")
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """A stretch of content: where it begins, how many raw octets it has, and whether transparency is to be undone."""
+class Content(NamedTuple):
+    """One content: the octets seen, transparency undone; its holes (where, how many octets); whether nothing is missing."""
 
-    segment: int
-    pos: int
-    raw: int
-    undo: bool
-    incomplete: bool
+    seen: bytes
+    holes: tuple[tuple[int, int], ...]
+    complete: bool
 
 
 class Contents:
-    """The contents of the transactions that carried any, by row of `transactions`."""
+    """The contents of the transactions that carried any, by row of `transactions`; octets stay in the capture until read."""
 
     def __init__(self, t: Transactions) -> None:
         self.t = t
         self.rows = np.flatnonzero(t.carried)
-        self._order = np.flatnonzero(t.body)
-        self._order = self._order[np.argsort(t.of[self._order], kind="stable")]
-        self._bounds = starts(np.bincount(t.of[self._order], minlength=t.count))
+        command, still_open = t.wire.lines.command, t.wire.lines.open_content
+        rows = np.flatnonzero(t.body & (command[st.BODY_SEGMENT] >= 0))
+        unfinished = np.flatnonzero(t.open_content >= 0)
+        pieces = np.concatenate([_pieces(command[:, rows]), _pieces(still_open[:, t.open_content[unfinished]])])
+        whole = np.concatenate([_whole(command[:, rows]), np.zeros(len(unfinished), bool)])
+        of = np.concatenate([t.of[rows], unfinished])
+        order = np.argsort(of, kind="stable")
+        self._pieces, self._whole = pieces[order], whole[order]
+        self._bounds = starts(np.bincount(of, minlength=t.count))
 
-    def pieces(self, transaction: int) -> list[Piece]:
-        """The pieces of one content, in order: one of DATA's, or each chunk."""
-        command = self.t.wire.lines.command
-        mine = self._order[self._bounds[transaction] : self._bounds[transaction + 1]]
-        found = [_piece(command[:, row]) for row in mine if command[st.BODY_SEGMENT, row] >= 0]
-        still_open = int(self.t.open_content[transaction])
-        if still_open >= 0:
-            found.append(_piece(self.t.wire.lines.open_content[:, still_open]))
-        return found
+    def read(self, transactions: list[int]) -> Iterator[Content]:
+        """The contents of these rows of `transactions`, in batches of about `BATCH` octets."""
+        raw = self._pieces[:, places.PIECE_RAW]
+        batch: list[int] = []
+        octets = 0
+        for transaction in transactions:
+            size = int(raw[self._bounds[transaction] : self._bounds[transaction + 1]].sum())
+            if batch and octets + size > BATCH:
+                yield from self._batch(batch, octets)
+                batch, octets = [], 0
+            batch.append(transaction)
+            octets += size
+        if batch:
+            yield from self._batch(batch, octets)
 
-    def octets(self, transaction: int) -> tuple[bytes, list[tuple[int, int]], bool]:
-        """The octets seen, transparency undone; the holes (where, how many octets); whether nothing is missing."""
-        pieces = self.pieces(transaction)
-        segments, packets = self.t.wire.lines.segments.rows, self.t.wire.lines.packets
-        out = np.empty(sum(piece.raw for piece in pieces), np.uint8)
-        holes = np.empty((16, 2), np.int64)
-        at, found, complete = 0, [], True
-        for piece in pieces:
-            while True:
-                end, count = places.copy_content(
-                    packets.buf, segments, piece.segment, piece.pos, piece.raw, int(piece.undo), out, at, holes, 0
-                )
-                if count <= len(holes):
-                    break
-                holes = np.empty((2 * count, 2), np.int64)
-            found += [(int(where), int(size)) for where, size in holes[:count]]
-            at = end
-            complete = complete and not piece.incomplete
-        return out[:at].tobytes(), found, complete and not found
+    def _batch(self, transactions: list[int], octets: int) -> Iterator[Content]:
+        """Copy some contents at once, and cut them apart."""
+        lines = self.t.wire.lines
+        bounds = [(int(self._bounds[row]), int(self._bounds[row + 1])) for row in transactions]
+        chosen = np.concatenate([np.arange(first, last) for first, last in bounds])
+        pieces = self._pieces[chosen]
+        out, ends = np.empty(octets, np.uint8), np.empty(len(pieces), np.int64)
+        holes = np.empty((64, 3), np.int64)
+        while (count := places.copy_contents(lines.packets.buf, lines.segments.rows, pieces, out, ends, holes)) > len(
+            holes
+        ):
+            holes = np.empty((count, 3), np.int64)
+        lost: dict[int, list[tuple[int, int]]] = {}
+        for piece, where, size in holes[:count].tolist():
+            lost.setdefault(piece, []).append((where, size))
+        at = piece = 0
+        for first, last in bounds:
+            own = range(piece, piece + last - first)
+            end = int(ends[own[-1]]) if own else at
+            found = tuple((where - at, size) for k in own for where, size in lost.get(k, ()))
+            yield Content(out[at:end].tobytes(), found, not found and bool(self._whole[first:last].all()))
+            at, piece = end, piece + last - first
 
 
-def _piece(row: Any) -> Piece:
-    return Piece(
-        int(row[st.BODY_SEGMENT]), int(row[st.BODY_POS]), int(row[st.BODY_RAW]), int(row[st.VERB]) != BDAT,
-        bool(row[st.ODDITIES] & (st.GAP | st.UNFINISHED)),
-    )  # fmt: skip
+def _pieces(rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    undo = (rows[st.VERB] != BDAT).astype(np.int64)
+    return np.stack([rows[st.BODY_SEGMENT], rows[st.BODY_POS], rows[st.BODY_RAW], undo], axis=1)
+
+
+def _whole(rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+    whole: NDArray[np.bool_] = rows[st.ODDITIES] & (st.GAP | st.UNFINISHED) == 0
+    return whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,20 +149,18 @@ def message(contents: Contents, session: int, transaction: int) -> Message:
     row = np.flatnonzero((t.session == session) & (t.number == transaction) & t.carried)
     if not len(row):
         raise KeyError(f"session {session}, transaction {transaction} carried no message")
-    seen, holes, complete = contents.octets(int(row[0]))
-    return Message(session, transaction, seen, tuple(holes), complete)
+    return Message(session, transaction, *next(contents.read([int(row[0])])))
 
 
 def messages(contents: Contents) -> pd.DataFrame:
     """The content of each transaction that carried any."""
     t = contents.t
     tops, digests, whole, sizes = [], [], [], []
-    for row in contents.rows.tolist():
-        octets, _, complete = contents.octets(row)
-        tops.append(headers.top_fields(octets))
-        digests.append(hashlib.sha256(octets).hexdigest() if complete else None)
-        whole.append(complete)
-        sizes.append(len(octets))
+    for content in contents.read(contents.rows.tolist()):
+        tops.append(headers.top_fields(content.seen))
+        digests.append(hashlib.sha256(content.seen).hexdigest() if content.complete else None)
+        whole.append(content.complete)
+        sizes.append(len(content.seen))
     n = len(tops)
     dates = np.array([columns.NEVER if top.date_utc is None else top.date_utc for top in tops], np.int64)
     fields: dict[str, Any] = {name: columns.text([getattr(top, name) for top in tops]) for name in TEXT_FIELDS}

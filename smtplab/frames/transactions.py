@@ -102,9 +102,11 @@ class Transactions:
         mail_refused = no[lines.opened] & np.isin(verb[lines.opened], MAILS)
         all_refused = self.any(rcpt & no) & ~self.any(rcpt & ~no)
         data_refused = self.last(inside & no & np.isin(verb, [DATA, BDAT, BURL]))
+        let_in = self.last(inside & (verb == DATA) & (code // 100 == 3))  # asked again, and not refused: that refusal is past
         refused_rcpt = self.last(rcpt & no)
-        refusal = np.where(mail_refused, lines.opened, np.where(all_refused, refused_rcpt, -1))
-        refusal = np.where(data_refused >= 0, data_refused, refusal)
+        # The first refusal decides: what a client that pipelines sends behind it gets a 503 that says nothing more.
+        refusal = np.where(all_refused, refused_rcpt, np.where(data_refused > let_in, data_refused, -1))
+        refusal = np.where(mail_refused, lines.opened, refusal)
         deciding = np.where(accepted | (end_code >= 400), end, refusal)
         rejected = ~accepted & (deciding >= 0)
         # given up, or never decided? Content whose reply never came, a command left without a reply, octets that were lost, and
@@ -194,13 +196,13 @@ def _numbers(values: pa.Array) -> pd.Series[Any]:
 
 
 def _recipient_lists(t: Transactions) -> tuple[pd.Series[Any], pd.Series[Any]]:
-    """Of each transaction, the forward-paths that were accepted, and those that were not."""
+    """Of each transaction, the forward-paths that were accepted, and those that were refused."""
     envelope, lines = t.envelope, t.wire.lines
     rows = np.flatnonzero((lines.command[st.VERB][envelope.row] == RCPT) & (t.of[envelope.row] >= 0))
     command = envelope.row[rows]
-    good = t.code[command] // 100 == 2
+    code = t.code[command]
     found = []
-    for mask in (good, ~good):
+    for mask in (code // 100 == 2, (code >= 400) & (code <= 599)):  # an unanswered one is neither
         offsets = starts(np.bincount(t.of[command[mask]], minlength=t.count))
         found.append(columns.lists(offsets, columns.chosen(envelope.path, rows[mask])))
     return found[0], found[1]

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from smtplab.errors import IncompleteError
-from smtplab.frames.exchange import Event, SessionFrames, exchange, nanoseconds, word
+from smtplab.frames.event import Event, SessionFrames, nanoseconds, word
+from smtplab.frames.exchange import exchange
 from smtplab.frames.tones import LIGHT_TONES
 from smtplab.frames.words import Clock, counted, span
 from smtplab.printable import escape, one_line, printable, visible
