@@ -57,6 +57,9 @@ def visible(text: str) -> str:
     return _UNSAFE.sub(_octets, text.encode("utf-8", "backslashreplace").decode())
 
 
+_NOT_XML = re.compile("[\ufffe\uffff]")  # the two that XML forbids beside the controls (XML 1.0, 2.2)
+
+
 def escape(text: object) -> str:
     """Text for HTML or SVG, in an element or in a quoted attribute; characters that XML forbids have become visible before."""
-    return html.escape(visible(str(text)), quote=True)
+    return html.escape(_NOT_XML.sub(_octets, visible(str(text))), quote=True)

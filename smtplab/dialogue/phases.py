@@ -6,7 +6,8 @@ waited for, and the phase is that of its next command. So command `i` of a sessi
     client:  from R[i-1], when everything before was answered, to t[i], when the command was whole
     server:  from max(t[i], R[i-1]) to R[i] = max(R[i-1], r[i]), with r[i] the time of its reply
 
-A command that was never answered counts as answered when a later one is, or when the session ends.
+A command whose reply is not known counts as answered when the client goes on, where a later one is answered; else it is
+waited for until the session ends. Content that never ended is waited for, too.
 """
 
 from __future__ import annotations
@@ -59,6 +60,7 @@ class Timeline:
     greeted: Integers  # when the greeting came, -1 not seen
     quit_: Flags  # QUIT was sent: what is left is the server's to do
     opaque: Integers  # when undecrypted TLS began, -1 never
+    sending: Integers  # the transaction whose content had not ended at the end, 0 none
 
 
 @dataclass(slots=True)
@@ -85,15 +87,15 @@ def stretches(t: Timeline) -> Stretches:
     begun = np.where(t.connected >= 0, t.connected, t.start)
     greeted = np.clip(np.where(t.greeted >= 0, t.greeted, begun), begun, end)
 
-    last = np.zeros(n, np.int64)  # R[i]
-    clipped = np.clip(t.answered, t.start[t.session], end[t.session]) if n else last
-    known = np.where(t.answered >= 0, clipped, -1)
-    last = _by_session(known, t.session, greeted)
-    unanswered = (t.answered < 0) & _none_later(t.answered, t.session)
-    last = np.where(unanswered, end[t.session], last) if n else last
+    sent = np.clip(t.sent, t.start[t.session], end[t.session])
+    # R[i]: the reply; of a command whose reply is not known, when the client goes on, or the session's end
+    goes_on = np.append(sent[1:], 0)
+    never = t.answered < 0
+    known = np.where(never, goes_on, np.clip(t.answered, t.start[t.session], end[t.session]))
+    known = np.where(never & _none_later(t.answered, t.session), end[t.session], known)
+    last = _by_session(np.maximum(known, sent), t.session, greeted)
     before = np.where(first, greeted[t.session], np.concatenate([[0], last[:-1]])) if n else last
-    sent = np.clip(t.sent, before, np.maximum(before, end[t.session])) if n else last
-    last = np.maximum(last, sent)
+    sent = np.maximum(sent, before)
 
     final = np.where(np.bincount(t.session, minlength=count) > 0, 0, greeted)
     if n:
@@ -101,6 +103,7 @@ def stretches(t: Timeline) -> Stretches:
     sessions = np.arange(count)
     none = np.zeros(count, np.int64)
     tls = t.opaque >= 0
+    left = np.where(tls, TLS, np.where(t.sending > 0, CONTENT, CLOSE))
     command = np.arange(n)
     waiting = np.where(t.carries, CONTENT, t.phase)  # the phase while the client is waited for
     pieces = [  # session, order in it, phase, transaction, start, end, whether the client is waited for, command
@@ -108,7 +111,7 @@ def stretches(t: Timeline) -> Stretches:
         (sessions, -1 + none, GREETING + none, none, begun, greeted, none, none - 1),
         (t.session, 2 * command, waiting, t.transaction, before, sent, 1 + 0 * command, -1 + 0 * command),
         (t.session, 2 * command + 1, t.phase, t.transaction, sent, last, 0 * command, command),
-        (sessions, 2 * n + 2 + none, np.where(tls, TLS, CLOSE), none, final, t.end, np.where(t.quit_ | tls, 0, 1), none - 1),
+        (sessions, 2 * n + 2 + none, left, t.sending, final, t.end, np.where(t.quit_ | tls, 0, 1), none - 1),
     ]  # fmt: skip
     session, order, phase, transaction, start, stop, client, command = (
         np.concatenate(c) for c in zip(*pieces, strict=True)

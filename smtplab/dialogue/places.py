@@ -95,8 +95,10 @@ def gather(
 
 
 @entry
-def copy_contents(buf: Buffer, G: Table, pieces: Table, out: Flags, ends: Column, holes: Table) -> Any:
-    """Copy pieces of content behind each other to `out`; `ends` gets where each one ends there.
+def copy_contents(
+    buf: Buffer, G: Table, pieces: Table, out: Flags, ends: Column, oddities: Column, holes: Table
+) -> Any:
+    """Copy pieces of content behind each other to `out`; `ends` gets where each one ends there, `oddities` the bits of `state`.
 
     A piece is a segment, a position in it, raw octets, and 1 where transparency is to be undone (RFC 5321 4.5.2). A hole is
     passed over and noted in `holes`: its piece, where in `out` it lies, how many octets it lacks. Returns the number of
@@ -109,7 +111,9 @@ def copy_contents(buf: Buffer, G: Table, pieces: Table, out: Flags, ends: Column
         p = pieces[i, PIECE_POS]
         left = pieces[i, PIECE_RAW]
         undo = pieces[i, PIECE_UNDO]
-        start = 1  # 1 at the beginning of a line, 2 behind CR, 0 else
+        start = 1  # 1 at the beginning of a line, 2 behind CR, 3 behind CR CR, 0 else
+        column = 0  # octets of the line so far, the stuffed dot not counted
+        odd = 0
         e = G[s, POS] + G[s, LENGTH]
         while left > 0 or G[s, POS] < 0:
             if G[s, POS] < 0:
@@ -134,10 +138,35 @@ def copy_contents(buf: Buffer, G: Table, pieces: Table, out: Flags, ends: Column
                     continue
                 out[o] = b
                 o += 1
-                start = 2 if b == CR else (1 if b == LF and start == 2 else 0)
+                column += 1
+                if b == LF:
+                    if start < 2:
+                        odd |= st.BARE_LF
+                    elif start == 3:
+                        odd |= st.CRCRLF
+                    if column > st.LONGEST_TEXT_LINE:
+                        odd |= st.TOO_LONG
+                    column = 0
+                    start = 1 if start >= 2 else 0
+                    continue
+                if b == CR:
+                    start = 3 if start >= 2 else 2
+                    continue
+                if start >= 2:
+                    odd |= st.BARE_CR
+                start = 0
+                if b & 128:
+                    odd |= st.EIGHT_BIT
+                elif b == 0:
+                    odd |= st.NUL
             p += n
             left -= n
+        if column > st.LONGEST_TEXT_LINE:
+            odd |= st.TOO_LONG
+        if start >= 2:
+            odd |= st.BARE_CR
         ends[i] = o
+        oddities[i] = odd
     return count
 
 

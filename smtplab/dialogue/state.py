@@ -100,4 +100,5 @@ BEHIND_GAP = 2048  # of a command: octets of the client before it are missing
 NOT_STUFFED = 1024  # a content line began with a dot that transparency would have doubled (RFC 5321 4.5.2)
 
 LONGEST_LINE = 512
+LONGEST_TEXT_LINE = 1000  # octets with CRLF, the stuffed dot not counted (RFC 5321 4.5.3.1.6)
 LONGEST_AUTH_LINE = 12288

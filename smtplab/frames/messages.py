@@ -33,11 +33,15 @@ LIST_FIELDS = ("to", "cc", "received")
 
 
 class Content(NamedTuple):
-    """One content: the octets seen, transparency undone; its holes (where, how many octets); whether nothing is missing."""
+    """One content: the octets seen, transparency undone; its holes (where, how many octets); whether nothing is missing.
+
+    `oddities`: bits of `dialogue.state`, the machine's and those that only the octets show.
+    """
 
     seen: bytes
     holes: tuple[tuple[int, int], ...]
     complete: bool
+    oddities: int
 
 
 class Contents:
@@ -49,11 +53,11 @@ class Contents:
         command, still_open = t.wire.lines.command, t.wire.lines.open_content
         rows = np.flatnonzero(t.body & (command[st.BODY_SEGMENT] >= 0))
         unfinished = np.flatnonzero(t.open_content >= 0)
-        pieces = np.concatenate([_pieces(command[:, rows]), _pieces(still_open[:, t.open_content[unfinished]])])
-        whole = np.concatenate([_whole(command[:, rows]), np.zeros(len(unfinished), bool)])
+        opened = still_open[:, t.open_content[unfinished]]
         of = np.concatenate([t.of[rows], unfinished])
         order = np.argsort(of, kind="stable")
-        self._pieces, self._whole = pieces[order], whole[order]
+        self._pieces = np.concatenate([_pieces(command[:, rows]), _pieces(opened)])[order]
+        self._oddities = np.concatenate([command[st.ODDITIES][rows], opened[st.ODDITIES]])[order]
         self._bounds = starts(np.bincount(of, minlength=t.count))
 
     def read(self, transactions: list[int]) -> Iterator[Content]:
@@ -73,36 +77,38 @@ class Contents:
 
     def _batch(self, transactions: list[int], octets: int) -> Iterator[Content]:
         """Copy some contents at once, and cut them apart."""
-        lines = self.t.wire.lines
         bounds = [(int(self._bounds[row]), int(self._bounds[row + 1])) for row in transactions]
         chosen = np.concatenate([np.arange(first, last) for first, last in bounds])
-        pieces = self._pieces[chosen]
-        out, ends = np.empty(octets, np.uint8), np.empty(len(pieces), np.int64)
+        out, ends, seen = np.empty(octets, np.uint8), np.empty(len(chosen), np.int64), np.empty(len(chosen), np.int64)
+        lost = self._copy(self._pieces[chosen], out, ends, seen)
+        oddities = seen | self._oddities[chosen]
+        at = piece = 0
+        for row, (first, last) in zip(transactions, bounds, strict=True):
+            own = range(piece, piece + last - first)
+            end = int(ends[own[-1]]) if own else at
+            holes = tuple((where - at, size) for k in own for where, size in lost.get(k, ()))
+            bits = int(np.bitwise_or.reduce(oddities[own.start : own.stop], initial=0))
+            ended = bool(self.t.content_end[row] >= 0)  # chunks may stop without LAST
+            yield Content(
+                out[at:end].tobytes(), holes, ended and not holes and not bits & (st.GAP | st.UNFINISHED), bits
+            )
+            at, piece = end, own.stop
+
+    def _copy(self, pieces: NDArray[np.int64], *to: NDArray[Any]) -> dict[int, list[tuple[int, int]]]:
+        """Copy the pieces; returns the holes of each that has any."""
+        lines = self.t.wire.lines
         holes = np.empty((64, 3), np.int64)
-        while (count := places.copy_contents(lines.packets.buf, lines.segments.rows, pieces, out, ends, holes)) > len(
-            holes
-        ):
+        while (count := places.copy_contents(lines.packets.buf, lines.segments.rows, pieces, *to, holes)) > len(holes):
             holes = np.empty((count, 3), np.int64)
         lost: dict[int, list[tuple[int, int]]] = {}
         for piece, where, size in holes[:count].tolist():
             lost.setdefault(piece, []).append((where, size))
-        at = piece = 0
-        for first, last in bounds:
-            own = range(piece, piece + last - first)
-            end = int(ends[own[-1]]) if own else at
-            found = tuple((where - at, size) for k in own for where, size in lost.get(k, ()))
-            yield Content(out[at:end].tobytes(), found, not found and bool(self._whole[first:last].all()))
-            at, piece = end, piece + last - first
+        return lost
 
 
 def _pieces(rows: NDArray[np.int64]) -> NDArray[np.int64]:
     undo = (rows[st.VERB] != BDAT).astype(np.int64)
     return np.stack([rows[st.BODY_SEGMENT], rows[st.BODY_POS], rows[st.BODY_RAW], undo], axis=1)
-
-
-def _whole(rows: NDArray[np.int64]) -> NDArray[np.bool_]:
-    whole: NDArray[np.bool_] = rows[st.ODDITIES] & (st.GAP | st.UNFINISHED) == 0
-    return whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +155,7 @@ def message(contents: Contents, session: int, transaction: int) -> Message:
     row = np.flatnonzero((t.session == session) & (t.number == transaction) & t.carried)
     if not len(row):
         raise KeyError(f"session {session}, transaction {transaction} carried no message")
-    return Message(session, transaction, *next(contents.read([int(row[0])])))
+    return Message(session, transaction, *next(contents.read([int(row[0])]))[:3])
 
 
 def messages(contents: Contents) -> pd.DataFrame:

@@ -79,6 +79,9 @@ def timeline(wire: Wire) -> phases.Stretches:
     phase = phases.PHASE_OF[verb]
     phase = np.where((verb == DATA_END) & ~carries, phases.NUMBER["other"], phase)
     answered = np.where(lines.reply_of >= 0, at(wire.reply_time, lines.reply_of), -1)
+    sending = np.zeros(lines.sessions, np.int64)
+    contents = lines.open_content[st.SESSION]
+    sending[contents] = _last_transaction(wire)[contents]
     sent = np.where(wire.command_packet >= 0, wire.command_time, 0)
     return phases.stretches(
         phases.Timeline(
@@ -94,8 +97,18 @@ def timeline(wire: Wire) -> phases.Stretches:
             greeting,
             quit_,
             opaque_since(wire),
+            sending,
         )
     )
+
+
+def _last_transaction(wire: Wire) -> Integers:
+    """Of each session, the number of its last transaction, 0 none."""
+    lines = wire.lines
+    last = np.zeros(lines.sessions, np.int64)
+    opened = lines.opened
+    last[lines.command[st.SESSION][opened]] = lines.transaction[opened]  # ascending: the last one stays
+    return last
 
 
 def frame(wire: Wire, stretches: phases.Stretches) -> pd.DataFrame:

@@ -19,6 +19,7 @@ from smtplab.frames.columns import Integers, Mask, at
 from smtplab.frames.commands import Envelopes
 from smtplab.frames.wire import HELLOS, Wire
 from smtplab.smtp import verbs
+from smtplab.smtp.states import CLOSING_CODE
 
 ACCEPTED, REJECTED, ABORTED, INCOMPLETE = range(4)  # as in schema.TRANSACTION_OUTCOME
 MAILS = [verbs.NUMBER[v] for v in verbs.OPENS_MAIL]
@@ -52,6 +53,7 @@ class Transactions:
             inside & ((verb == DATA_END) & with_body | (chunk | (verb == BURL)) & (command[st.LAST] == 1))
         )
         self.body = inside & ((verb == DATA_END) & with_body | chunk)
+        self.how, self.closing = self._closings()
         self.size, self.carried = self._sizes(chunk)
         self._outcomes(verb, code, inside)
 
@@ -73,6 +75,19 @@ class Transactions:
         """Of each transaction, whether a command is under the mask."""
         return np.bincount(self.of[mask], minlength=self.count) > 0
 
+    def _closings(self) -> tuple[Integers, Integers]:
+        """How each transaction ended, and the 421 that nobody had asked for where that ended it, -1 else."""
+        lines = self.wire.lines
+        how = lines.how.copy()
+        unasked = np.flatnonzero((lines.reply[st.CODE] == CLOSING_CODE) & (lines.command_of < 0))
+        first = np.full(lines.sessions, -1, np.int64)
+        first[lines.reply[st.SESSION][unasked][::-1]] = unasked[::-1]
+        closing = first[self.session]
+        after = at(lines.reply[st.FIRST_SEGMENT], closing) > lines.command[st.FIRST_SEGMENT][lines.opened]
+        closing = np.where((closing >= 0) & after & ((how == tx.BY_421) | (how == tx.BY_SESSION_END)) & (lines.ended < 0), closing, -1)
+        how[closing >= 0] = tx.BY_421
+        return how, closing
+
     def _sizes(self, chunk: Mask) -> tuple[Integers, Mask]:
         """Octets of content, transparency undone, and whether there was any content."""
         command = self.wire.lines.command
@@ -86,7 +101,7 @@ class Transactions:
         last[self.session] = np.arange(self.count)
         for row in range(contents.shape[1]):
             transaction = int(last[contents[st.SESSION, row]])
-            if transaction >= 0 and self.wire.lines.how[transaction] in (tx.BY_SESSION_END, tx.BY_421):
+            if transaction >= 0 and self.how[transaction] in (tx.BY_SESSION_END, tx.BY_421):
                 self.open_content[transaction] = row
                 size[transaction] += contents[st.BODY_RAW, row] - contents[st.BODY_STUFFED, row]
                 carried[transaction] = True
@@ -111,7 +126,7 @@ class Transactions:
         rejected = ~accepted & (deciding >= 0)
         # given up, or never decided? Content whose reply never came, a command left without a reply, octets that were lost, and
         # a capture that stops in the middle leave it open; RSET, QUIT, a new hello and a broken connection give it up.
-        how = lines.how
+        how = self.how
         last = self.last(inside)
         closed = self._connection_closed()[self.session]
         unanswered = (lines.reply_of[last] < 0) & (verb[last] != QUIT) if self.count else np.zeros(0, bool)
@@ -233,18 +248,19 @@ def _ends(t: Transactions) -> tuple[Integers, Mask]:
     quits = (ended >= 0) & (at(lines.command[st.VERB], ended) == QUIT)
     time = np.where(reply >= 0, at(wire.reply_time, reply), 0)
     time = np.where(quits, at(wire.command_time, ended), time)
-    over = lines.how == tx.BY_SESSION_END
-    time = np.where(over, session_end, time)
-    return time, ~over & ~quits & (reply < 0)
+    over = (t.how == tx.BY_SESSION_END) | ((ended >= 0) & ~quits & (reply < 0))  # or its content was never answered
+    time = np.where(over, session_end, np.where(t.closing >= 0, at(wire.reply_time, t.closing), time))
+    return time, ~over & ~quits & (reply < 0) & (t.closing < 0)
 
 
 def _last_reply(t: Transactions) -> Integers:
-    """Of each transaction, the last reply to one of its commands; QUIT's says nothing about the mail and is left out."""
+    """Of each transaction, the last reply to one of its commands, or the 421 that ended it; QUIT's says nothing about the mail."""
     lines = t.wire.lines
     inside = (t.of >= 0) & (lines.command[st.VERB] != QUIT)
     replies = np.flatnonzero((lines.command_of >= 0) & at(inside, lines.command_of))
     found = np.full(t.count, -1, np.int64)
     found[t.of[lines.command_of[replies]]] = replies
+    found = np.where(t.closing >= 0, t.closing, found)
     return found
 
 
