@@ -22,6 +22,7 @@ AXES = {
 }
 FEW = 40  # sessions with names at the axis and in the bars
 BAR, THIN = 20, 7  # height of a session's bar, px: of few, and of more
+TALLEST = 640  # height of all bars, px: more sessions than fit make thinner bars, so that a chart fits a screen
 MOST = 20_000  # bars in one picture, above which those too narrow to see are left out
 
 
@@ -84,7 +85,7 @@ def phases(
     bars, names = _bars(shown, stretches, clock)
     sentence = _sentence(shown, stretches, by, len(sessions), page * limit)
     few = len(shown) <= FEW
-    height = max(len(shown), 1) * (BAR if few else THIN)
+    height = max(len(shown), 1) * BAR if few else min(len(shown) * THIN, TALLEST)
     most = max((bar["end"] for bar in bars), default=0) or 1
     subtitle = [sentence.removeprefix("Phases of ")]
     if len(bars) > MOST:

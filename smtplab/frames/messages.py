@@ -16,19 +16,21 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from smtplab import schema
+from smtplab.capture.packets import Octets
 from smtplab.content import headers
 from smtplab.dialogue import places
 from smtplab.dialogue import state as st
 from smtplab.dialogue.lines import BDAT, starts
 from smtplab.errors import IncompleteError
 from smtplab.frames import columns
+from smtplab.frames.columns import Integers
 from smtplab.frames.transactions import Transactions
 
 TEXT_FIELDS = (
     "date", "from_", "reply_to", "subject", "message_id", "in_reply_to", "user_agent", "x_originating_ip", "content_type",
 )  # fmt: skip
 BATCH = 1 << 24  # octets of content that are copied at once, 16 MiB: memory stays bounded, calls few
-Octets = bytes  # a name that `Message.bytes` does not hide
+Bytes = bytes  # a name that `Message.bytes` does not hide
 LIST_FIELDS = ("to", "cc", "received")
 
 
@@ -94,11 +96,11 @@ class Contents:
             )
             at, piece = end, own.stop
 
-    def _copy(self, pieces: NDArray[np.int64], *to: NDArray[Any]) -> dict[int, list[tuple[int, int]]]:
+    def _copy(self, pieces: Integers, out: Octets, ends: Integers, seen: Integers) -> dict[int, list[tuple[int, int]]]:
         """Copy the pieces; returns the holes of each that has any."""
-        lines = self.t.wire.lines
+        buf, rows = self.t.wire.lines.packets.buf, self.t.wire.lines.segments.rows
         holes = np.empty((64, 3), np.int64)
-        while (count := places.copy_contents(lines.packets.buf, lines.segments.rows, pieces, *to, holes)) > len(holes):
+        while (count := places.copy_contents(buf, rows, pieces, out, ends, seen, holes)) > len(holes):
             holes = np.empty((count, 3), np.int64)
         lost: dict[int, list[tuple[int, int]]] = {}
         for piece, where, size in holes[:count].tolist():
@@ -117,16 +119,16 @@ class Message:
 
     session: int
     transaction: int
-    seen: Octets
+    seen: Bytes
     holes: tuple[tuple[int, int], ...]
     complete: bool
 
     @property
-    def bytes(self) -> Octets:
+    def bytes(self) -> Bytes:
         """The content; raises `IncompleteError` where octets are missing: `octets(gaps=…)` says what stands for them."""
         return self.octets()
 
-    def octets(self, *, gaps: Octets | None = None) -> Octets:
+    def octets(self, *, gaps: Bytes | None = None) -> Bytes:
         """The content, each missing octet replaced by `gaps` (b"" leaves them out)."""
         if self.complete:
             return self.seen

@@ -96,4 +96,5 @@ class Reading:
         """A stream's octets up to its first hole, or with `gaps` put into holes; and how many octets of it are missing."""
         stream = 2 * session + int(server)
         missing = int(self.lines.segments.streams[stream, reassembly.MISSING])
-        return self.lines.stream(stream, gaps=gaps), missing
+        octets = self.lines.stream(stream, gaps=gaps)
+        return self.wire.masked(session, octets, server=server, gaps=gaps), missing

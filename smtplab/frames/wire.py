@@ -22,7 +22,7 @@ HELLOS = [verbs.NUMBER[v] for v in verbs.HELLOS]
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """The last AUTH of a session; `ok` is None where its outcome was not seen."""
+    """The AUTH of a session that succeeded, else its last; `ok` is None where its outcome was not seen."""
 
     mechanism: str
     identity: str | None
@@ -60,9 +60,38 @@ class Wire:
 
     @property
     def login(self) -> dict[int, Login]:
-        """The last AUTH of each session that had one."""
+        """The AUTH of each session that had one: the one that succeeded, else the last."""
         _ = self.commands
         return self.logins
+
+    def masked(self, session: int, octets: bytes, *, server: bool, gaps: bytes | None) -> bytes:
+        """A stream's octets, as `Lines.stream` gave them with these `gaps`, without what AUTH sent in them."""
+        shown = self.commands
+        if self.secrets:
+            return octets
+        if server:
+            for secret in self._said.get(session, []):
+                octets = octets.replace(secret, b"*" * len(secret))
+            return octets
+        lines, out = self.lines, bytearray(octets)
+        verb, segment = lines.command[st.VERB], lines.segments.rows
+        rows = np.arange(lines.first_command[session], lines.first_command[session + 1])
+        first = lines.command[st.FIRST_SEGMENT][rows]
+        offsets = segment[first, reassembly.OFFSET] + lines.command[st.FIRST_POS][rows] - segment[first, reassembly.POS]
+        holes = segment[(segment[:, reassembly.STREAM] == 2 * session) & (segment[:, reassembly.POS] < 0)]
+        if gaps == b"":  # holes are left out: what is behind them stands that much earlier
+            behind = holes[:, reassembly.OFFSET][None, :] < offsets[:, None]
+            offsets = offsets - np.where(behind, holes[:, reassembly.LENGTH][None, :], 0).sum(axis=1)
+        bounds = [*offsets.tolist(), len(out)]
+        for row, line_at, next_at in zip(rows.tolist(), bounds, bounds[1:], strict=False):
+            if verb[row] not in (AUTH, AUTH_RESPONSE):
+                continue
+            begin, end = texts.secret_of(shown, row, int(verb[row]))
+            start = min(line_at + begin - int(shown.start[row]), len(out))
+            size = end - begin if self.whole[row] else next_at - start  # cut by a hole: all up to the next line
+            size = max(0, min(size, len(out) - start))
+            out[start : start + size] = shown.raw[begin:end].tobytes().ljust(size, b"*")[:size]
+        return bytes(out)
 
     def _logins(self, clear: texts.CommandLines) -> dict[int, Login]:
         lines, verb = self.lines, self.lines.command[st.VERB]
@@ -79,11 +108,14 @@ class Wire:
             mechanism = words[0].decode("latin-1").upper()
             initial = words[1].strip() if len(words) == 2 else None
             code = int(lines.code[end - 1])
-            found[int(session[begin])] = Login(
+            login = Login(
                 printable(mechanism),
                 auth.identity(mechanism, initial, responses, challenges),
                 None if code < 200 or 300 <= code < 400 else code < 300,
             )
+            before = found.get(int(session[begin]))
+            if before is None or not before.ok or login.ok:  # after a success every AUTH gets 503 (RFC 4954 4)
+                found[int(session[begin])] = login
         return found
 
     def _challenge(self, row: int) -> bytes:
