@@ -46,6 +46,7 @@ Slots = Annotated[Any, "int32", 1, "writable"]
 
 COMPILED = numba is not None and not numba.config.DISABLE_JIT
 READY_MARK = "ready"
+LOOPS = ("smtplab", "smtp", "capture", "dialogue", "frames")  # the folders that kernels and their constants lie in
 
 
 @functools.cache
@@ -60,7 +61,7 @@ def cache_folder() -> pathlib.Path:
     digest = hashlib.sha256()
     for source in sorted(package.rglob("*.py")):
         text = source.read_bytes()
-        if b"kernel" in text:  # the loops, and the tables and constants whose files say that kernels use them
+        if b"kernel" in text and source.parent.name in LOOPS:  # the loops, and the constants of which their files say so
             digest.update(source.relative_to(package).as_posix().encode() + b"\0" + text)
     versions = (platform.python_version(), np.__version__, getattr(numba, "__version__", ""), platform.machine())
     digest.update("|".join(versions).encode())
@@ -86,23 +87,39 @@ def signature(function: Callable[..., Any]) -> tuple[Any, ...] | None:
     return tuple(found)
 
 
-def kernel(function: Function) -> Function:
-    """Compile `function` where numba is at hand; it may be called from other kernels only."""
-    if not COMPILED:
-        return function
+@functools.cache
+def ready() -> bool:
+    """Whether this machine's code was complete when this process first asked."""
+    return (cache_folder() / READY_MARK).exists()
+
+
+def compiled(function: Function, *, now: bool) -> Function:
+    """The function with its one declared signature, compiled or loaded `now`, or when a caller is compiled."""
     before = numba.config.CACHE_DIR
     numba.config.CACHE_DIR = str(cache_folder())  # read when the dispatcher is made; other users of numba keep theirs
     try:
-        compile_ = numba.njit(signature(function), cache=True, nogil=True, boundscheck=True)
-        return cast(Function, compile_(function))
+        dispatcher = numba.njit(cache=True, nogil=True, boundscheck=True)(function)
     finally:
         numba.config.CACHE_DIR = before
+    declared = signature(function)
+    if now and declared is not None:
+        dispatcher.compile(declared)
+        dispatcher.disable_compile()
+    return cast(Function, dispatcher)
+
+
+def kernel(function: Function) -> Function:
+    """Compile `function` where numba is at hand; it may be called from other kernels only.
+
+    Where every entry's machine code is at hand, which holds that of the kernels it calls, the kernels are not even loaded.
+    """
+    return compiled(function, now=not ready()) if COMPILED else function
 
 
 def entry(function: Function) -> Function:
     """As `kernel`, for a loop that Python calls: uncompiled, its arrays become memoryviews, whose items are exact ints."""
     if COMPILED:
-        return kernel(function)
+        return compiled(function, now=True)
 
     @functools.wraps(function)
     def plain(*arguments: Any) -> Any:
@@ -113,7 +130,7 @@ def entry(function: Function) -> Function:
 
 def announce() -> None:
     """Say, before the first compilation on this machine, why the next half minute is silent."""
-    if COMPILED and not (cache_folder() / READY_MARK).exists():
+    if COMPILED and not ready():
         print("smtplab: compiling its readers once for this machine, about 20 seconds ...", file=sys.stderr, flush=True)
 
 

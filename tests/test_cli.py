@@ -20,11 +20,12 @@ from smtplab.cli.terminal import Terminal, columns_of, cut, safe
 from smtplab.schema import FRAMES
 
 ESCAPE = "\x1b"
+FIRST_START = re.compile("compiling its readers once")  # said once a machine, before whichever test comes first
 
 
 def lines_of(capsys: pytest.CaptureFixture[str]) -> tuple[list[str], list[str]]:
     said = capsys.readouterr()
-    return said.out.splitlines(), said.err.splitlines()
+    return said.out.splitlines(), [line for line in said.err.splitlines() if not FIRST_START.search(line)]
 
 
 def smtplab_in(folder: Path, *words: str, octets: bytes = b"", **settings: str) -> subprocess.CompletedProcess[bytes]:
@@ -114,8 +115,7 @@ def test_standard_input(captures: Path, tmp_path: Path) -> None:
     for words in (["summary", "-"], ["transcript", "-"]):
         done = smtplab_in(tmp_path, *words, octets=octets)
         assert done.returncode == GOOD
-        errors = [line for line in done.stderr.splitlines() if b"compiling" not in line]
-        assert not errors
+        assert [line for line in done.stderr.decode().splitlines() if not FIRST_START.search(line)] == []
         assert ESCAPE.encode() not in done.stdout, "nobody sees colours in a pipe"
 
 

@@ -38,7 +38,6 @@ SUMMARY_EPILOG = """\
 examples
   smtplab summary mail.pcap
   smtplab summary monday/*.pcap.gz
-  smtplab summary --keylog keys.txt tls.pcapng     TLS made readable with its key log
   zcat mail.pcap.gz | smtplab summary -
 
 `p95` is a span that was seen: 19 of 20 took no longer. `>session` names the session of the longest.
@@ -97,19 +96,16 @@ def parser() -> argparse.ArgumentParser:
 
     one = command("summary", "What is in a capture: outcomes, findings, refusals, latencies.", SUMMARY_EPILOG)
     one.add_argument("files", nargs="+", metavar="FILE", help="pcap or pcapng, compressed or not; - is standard input")
-    _keylog(one)
 
     one = command("transcript", "What was said, line by line.", TRANSCRIPT_EPILOG)
     one.add_argument("file", metavar="FILE", help="pcap or pcapng, compressed or not; - is standard input")
     one.add_argument("session", metavar="SESSION", nargs="?", type=int, help="number of the session (default: all)")
     one.add_argument("--content", action="store_true", help="the mails' content too, not only its size")
-    _keylog(one)
 
     one = command("export", "Every frame as a file.", EXPORT_EPILOG)
     one.add_argument("file", metavar="FILE", help="pcap or pcapng, compressed or not; - is standard input")
     one.add_argument("--to", required=True, metavar="FOLDER", help="where the files go; made if need be")
     one.add_argument("--format", choices=["parquet", "csv", "jsonl"], default="parquet", help="default: parquet")
-    _keylog(one)
 
     one = command("lab", "Copy the notebooks and their captures into a folder, and open JupyterLab there.", LAB_EPILOG)
     one.add_argument("--folder", default="smtplab-lab", help="default: smtplab-lab, in the current folder")
@@ -117,10 +113,6 @@ def parser() -> argparse.ArgumentParser:
 
     command("demo", "A tour in the terminal: summary, transcript and latencies of the shipped captures.")
     return top
-
-
-def _keylog(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--keylog", metavar="KEYS", help="TLS key log file, as SSLKEYLOGFILE writes it")
 
 
 def _run(arguments: argparse.Namespace) -> int:

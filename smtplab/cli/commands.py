@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from smtplab import Capture
 
 
-def _open(files: list[str], keylog: str | None) -> Capture:
+def _open(files: list[str]) -> Capture:
     import smtplab
 
-    return smtplab.open(files[0] if len(files) == 1 else list(files), keylog=keylog)
+    return smtplab.open(files[0] if len(files) == 1 else list(files))
 
 
 def _title(files: list[str]) -> str:
@@ -37,7 +37,7 @@ def summary(arguments: argparse.Namespace) -> int:
     """`smtplab summary FILE…`."""
     from smtplab.cli.summary import summary as lines
 
-    with _open(arguments.files, arguments.keylog) as capture:
+    with _open(arguments.files) as capture:
         if not _any(capture, arguments.files):
             return NOTHING
         for line in lines(capture, _title(arguments.files), Terminal.of(sys.stdout)):
@@ -48,7 +48,7 @@ def summary(arguments: argparse.Namespace) -> int:
 def transcript(arguments: argparse.Namespace) -> int:
     """`smtplab transcript FILE [SESSION]`."""
     files = [arguments.file]
-    with _open(files, arguments.keylog) as capture:
+    with _open(files) as capture:
         if not _any(capture, files):
             return NOTHING
         number, last = arguments.session, len(capture.sessions) - 1
@@ -72,7 +72,7 @@ def export(arguments: argparse.Namespace) -> int:
     from smtplab.cli.export import export as write
 
     files = [arguments.file]
-    with _open(files, arguments.keylog) as capture:
+    with _open(files) as capture:
         if not _any(capture, files):
             return NOTHING
         for path, rows in write(capture, Path(arguments.to), arguments.format):

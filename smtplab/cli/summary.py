@@ -53,7 +53,7 @@ def _overview(capture: Capture, terminal: Terminal) -> Iterator[str]:
     encrypted = sessions[sessions["tls"] != "none"]
     if len(encrypted):
         unread = int((~encrypted["decrypted"]).sum())
-        facts.append(("TLS", f"{count(len(encrypted), 'session')}, {unread:,} of them not readable without keys"))
+        facts.append(("TLS", f"{count(len(encrypted), 'session')}, {unread:,} of them not decrypted"))
     if len(capture.gaps):
         missing = octets(sessions["missing_bytes"].sum())
         torn = capture.gaps["session"].nunique()

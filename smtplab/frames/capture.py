@@ -146,7 +146,7 @@ class Capture:
 
         >>> import smtplab
         >>> smtplab.open("captures/one-mail.pcap").message(0, 1).email["subject"]
-        'Lunch on Thursday?'
+        'Summer fair'
         """
         return self.source.message(session, transaction)
 

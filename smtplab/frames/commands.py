@@ -96,16 +96,19 @@ def commands(wire: Wire, envelope: Envelopes) -> pd.DataFrame:
     segment = command[st.FIRST_SEGMENT]
     before = np.where(first, -1, np.concatenate([[-1], reply[:-1]])) if n else reply
     before_segment = at(lines.reply[st.FIRST_SEGMENT], before)
+    # (a command without one is followed by a pipelined one only where the server had been silent since)
     server_spoke = lines.segments.streams[1::2, reassembly.MUTE][session] == 0
     never = np.concatenate([[False], none[:-1]]) & ~first & server_spoke if n else none
-    pipelined = ~first & np.where(
-        before >= 0, before_segment > segment, never & (command[st.ODDITIES] & st.BEHIND_GAP == 0)
-    )
     # from the previous reply to this command: the last reply whose first segment was handed over before the command's
     previous = (
         np.searchsorted(_global(lines.reply[st.SESSION], lines.reply[st.FIRST_SEGMENT]), _global(session, segment)) - 1
     )
     same = (previous >= 0) & (at(lines.reply[st.SESSION], previous) == session)
+    silent = ~same | (at(lines.reply[st.FIRST_SEGMENT], previous) < np.append(-1, segment[:-1])) if n else none
+    never = never & silent
+    pipelined = ~first & np.where(
+        before >= 0, before_segment > segment, never & (command[st.ODDITIES] & st.BEHIND_GAP == 0)
+    )
     waited = time - at(wire.reply_end_time, previous)
     spread = np.zeros(n + 1, np.int64)
     spread[envelope.row + 1] = np.diff(envelope.offsets)

@@ -160,12 +160,20 @@ def message(contents: Contents, session: int, transaction: int) -> Message:
     return Message(session, transaction, *next(contents.read([int(row[0])]))[:3])
 
 
+def _head(content: Content) -> bytes:
+    """The content up to its first hole; a header line that is cut there is left out, for nothing is joined across a hole."""
+    head = content.seen[: content.holes[0][0]] if content.holes else content.seen
+    if content.complete or b"\r\n\r\n" in head or head.startswith(b"\r\n"):
+        return head
+    return head[: head.rfind(b"\n") + 1]
+
+
 def messages(contents: Contents) -> pd.DataFrame:
     """The content of each transaction that carried any."""
     t = contents.t
     tops, digests, whole, sizes = [], [], [], []
     for content in contents.read(contents.rows.tolist()):
-        tops.append(headers.top_fields(content.seen))
+        tops.append(headers.top_fields(_head(content)))
         digests.append(hashlib.sha256(content.seen).hexdigest() if content.complete else None)
         whole.append(content.complete)
         sizes.append(len(content.seen))

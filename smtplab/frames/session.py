@@ -29,7 +29,7 @@ class Session:
 
     >>> import smtplab
     >>> smtplab.open("captures/one-mail.pcap").session(0)
-    <Session 0: 192.0.2.1 to 192.0.2.10, 7 commands, quit>
+    <Session 0: 192.0.2.7 to 192.0.2.25, 7 commands, quit>
     """
 
     packets = SessionFrame("packets")

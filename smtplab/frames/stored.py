@@ -32,7 +32,9 @@ def write(capture: Capture, folder: str | os.PathLike[str]) -> None:
     target = pathlib.Path(folder)
     target.mkdir(parents=True, exist_ok=True)
     for name in schema.FRAMES:
-        pq.write_table(pa.Table.from_pandas(capture.frame(name), preserve_index=False), target / f"{name}.parquet")
+        table = pa.Table.from_pandas(capture.frame(name), preserve_index=False)
+        # without pandas' own notes: `pandas.read_parquet` cannot read those about columns of lists and maps
+        pq.write_table(table.replace_schema_metadata(None), target / f"{name}.parquet")
     description = {
         "smtplab": VERSION,
         "files": capture.files,
@@ -72,15 +74,24 @@ class Stored:
         missing = [column.name for column in schema.FRAMES[name].columns if column.name not in table.column_names]
         if missing:
             raise CaptureError(f"columns are missing: {', '.join(missing)}", file=str(path))
-        return columns.build(
-            schema.FRAMES[name],
-            {c.name: columns.typed(table.column(c.name), c.type) for c in schema.FRAMES[name].columns},
-        )
+        made = {}
+        for column in schema.FRAMES[name].columns:
+            try:
+                made[column.name] = columns.typed(table.column(column.name), column.type)
+            except (ValueError, TypeError, pa.ArrowException) as error:
+                raise CaptureError(f"column {column.name}: expected {column.type_name}", file=str(path)) from error
+        return columns.build(schema.FRAMES[name], made)
 
     def counts(self) -> dict[str, int]:
         """How much there is."""
         names = ("packets", "sessions", "commands", "transactions")
-        return {name: pq.read_metadata(self.folder / f"{name}.parquet").num_rows for name in names}
+        return {name: self._rows(self.folder / f"{name}.parquet") for name in names}
+
+    def _rows(self, path: pathlib.Path) -> int:
+        try:
+            return int(pq.read_metadata(path).num_rows)
+        except (OSError, pa.ArrowException) as error:
+            raise CaptureError(f"not readable as Parquet: {error}", file=str(path)) from error
 
     def message(self, session: int, transaction: int) -> Any:
         """Not to be had: raises CaptureError."""

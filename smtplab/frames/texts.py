@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +19,8 @@ from smtplab.frames.columns import Integers, Mask
 from smtplab.printable import printable
 from smtplab.smtp import auth, verbs
 
-AUTH, AUTH_RESPONSE = verbs.NUMBER["AUTH"], verbs.NUMBER["AUTH-RESPONSE"]
+AUTH, AUTH_RESPONSE, UNKNOWN = (verbs.NUMBER[v] for v in ("AUTH", "AUTH-RESPONSE", "?"))
+BEFORE_INITIAL = re.compile(rb"(?i)auth[ \t]+[^ \t]+[ \t]+")
 SHORTEST_ECHO = 4  # characters of a secret that are looked for in replies: shorter ones stand in any text
 
 
@@ -122,13 +124,27 @@ def secret_of(lines: CommandLines, row: int, verb: int) -> tuple[int, int]:
     """Where in the buffer the secret of an AUTH or AUTH-RESPONSE row begins and ends; for AUTH, its initial response."""
     begin, end = int(lines.argument[row]), int(lines.start[row] + lines.size[row])
     if verb == AUTH:
-        words = lines.raw[begin:end].tobytes().split(b" ", 1)
-        begin = end - len(words[1]) if len(words) == 2 else end
+        start = int(lines.start[row])
+        head = BEFORE_INITIAL.match(lines.raw[start:end].tobytes())
+        begin = start + head.end() if head else end
     return begin, end
+
+
+def with_auth(lines: CommandLines, verb: Integers) -> Integers:
+    """The verbs, but AUTH for each line that begins so and is no command: cut by a gap, or with tabs for blanks."""
+    rows = np.flatnonzero((verb == UNKNOWN) & (lines.size >= len(b"AUTH")))
+    for place, octet in enumerate(b"AUTH"):
+        rows = rows[lines.raw[lines.start[rows] + place] & 0xDF == octet]
+    if not len(rows):
+        return verb
+    found = verb.copy()
+    found[rows] = AUTH
+    return found
 
 
 def mask(lines: CommandLines, verb: Integers) -> None:
     """Mask what AUTH sends, in the buffer itself: nothing made from it later can show it."""
+    verb = with_auth(lines, verb)
     for row in np.flatnonzero((verb == AUTH) | (verb == AUTH_RESPONSE)):
         begin, end = secret_of(lines, int(row), int(verb[row]))
         lines.raw[begin:end] = np.frombuffer(auth.mask(lines.raw[begin:end].tobytes()), np.uint8)
@@ -176,7 +192,7 @@ def reply_texts(lines: Lines, secrets_said: dict[int, list[bytes]]) -> ReplyText
 
 def secrets_said(lines: Lines, clear: CommandLines, identity: dict[int, str | None]) -> dict[int, list[bytes]]:
     """What AUTH sent, a session: as sent and decoded, longest first, so that an echo of it can be masked; but not the identity."""
-    verb = lines.command[st.VERB]
+    verb = with_auth(clear, lines.command[st.VERB])
     said: dict[int, set[bytes]] = {}
     for row in np.flatnonzero((verb == AUTH) | (verb == AUTH_RESPONSE)):
         begin, end = secret_of(clear, int(row), int(verb[row]))

@@ -33,7 +33,7 @@ def share_octets(
             or (
                 stretch_session[k] == segment_session[i]
                 and stretch_session[k + 1] == segment_session[i]
-                and stretch_end[k] <= segment_time[i]
+                and stretch_end[k] < segment_time[i]  # what ends a stretch lies in it: the reply, the content's last octet
             )
         ):
             k += 1

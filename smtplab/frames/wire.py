@@ -74,7 +74,7 @@ class Wire:
                 octets = octets.replace(secret, b"*" * len(secret))
             return octets
         lines, out = self.lines, bytearray(octets)
-        verb, segment = lines.command[st.VERB], lines.segments.rows
+        verb, segment = texts.with_auth(shown, lines.command[st.VERB]), lines.segments.rows
         rows = np.arange(lines.first_command[session], lines.first_command[session + 1])
         first = lines.command[st.FIRST_SEGMENT][rows]
         offsets = segment[first, reassembly.OFFSET] + lines.command[st.FIRST_POS][rows] - segment[first, reassembly.POS]
