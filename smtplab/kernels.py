@@ -46,6 +46,11 @@ Slots = Annotated[Any, "int32", 1, "writable"]
 
 COMPILED = numba is not None and not numba.config.DISABLE_JIT
 READY_MARK = "ready"
+OPTIONS = {"cache": True, "nogil": True, "boundscheck": True, "no_cfunc_wrapper": True}
+if COMPILED and hasattr(
+    numba.core.options.DefaultOptions, "_nrt"
+):  # not numba's public word: used only where it is known
+    OPTIONS["_nrt"] = False
 LOOPS = ("smtplab", "smtp", "capture", "dialogue", "frames")  # the folders that kernels and their constants lie in
 
 
@@ -61,7 +66,8 @@ def cache_folder() -> pathlib.Path:
     digest = hashlib.sha256()
     for source in sorted(package.rglob("*.py")):
         text = source.read_bytes()
-        if b"kernel" in text and source.parent.name in LOOPS:  # the loops, and the constants of which their files say so
+        # the loops, and the constants of which their files say that kernels use them
+        if b"kernel" in text and source.parent.name in LOOPS:
             digest.update(source.relative_to(package).as_posix().encode() + b"\0" + text)
     versions = (platform.python_version(), np.__version__, getattr(numba, "__version__", ""), platform.machine())
     digest.update("|".join(versions).encode())
@@ -93,18 +99,24 @@ def ready() -> bool:
     return (cache_folder() / READY_MARK).exists()
 
 
-def compiled(function: Function, *, now: bool) -> Function:
-    """The function with its one declared signature, compiled or loaded `now`, or when a caller is compiled."""
-    before = numba.config.CACHE_DIR
+def compiled(function: Function, *, now: bool, **options: bool) -> Function:
+    """The function with its one declared signature, compiled or loaded `now`, or when a caller is compiled.
+
+    Three choices make compiling shorter and the loops no slower: no wrappers that nobody calls; no counting of references to
+    arrays, which the caller holds anyway (a quarter of the machine's time went into it); and LLVM's first level of
+    optimisation, for each kernel is optimised again within every kernel that calls it.
+    """
+    before = numba.config.CACHE_DIR, numba.config.OPT
     numba.config.CACHE_DIR = str(cache_folder())  # read when the dispatcher is made; other users of numba keep theirs
+    numba.config.OPT = type(before[1])(1)
     try:
-        dispatcher = numba.njit(cache=True, nogil=True, boundscheck=True)(function)
+        dispatcher = numba.njit(**OPTIONS, **options)(function)
+        declared = signature(function)
+        if now and declared is not None:
+            dispatcher.compile(declared)
+            dispatcher.disable_compile()
     finally:
-        numba.config.CACHE_DIR = before
-    declared = signature(function)
-    if now and declared is not None:
-        dispatcher.compile(declared)
-        dispatcher.disable_compile()
+        numba.config.CACHE_DIR, numba.config.OPT = before
     return cast(Function, dispatcher)
 
 
@@ -113,7 +125,7 @@ def kernel(function: Function) -> Function:
 
     Where every entry's machine code is at hand, which holds that of the kernels it calls, the kernels are not even loaded.
     """
-    return compiled(function, now=not ready()) if COMPILED else function
+    return compiled(function, now=not ready(), no_cpython_wrapper=True) if COMPILED else function
 
 
 def entry(function: Function) -> Function:

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import warnings
 
+from builders import ACK, FIN, RST, Conversation
+
 import smtplab
 from smtplab import Capture
-from builders import ACK, FIN, RST, Conversation
 
 HELLO = ("S: 220 mx ESMTP", "C: EHLO me", "S: 250-mx|250 PIPELINING")
 MAIL = ("C: MAIL FROM:<a@x.test>", "S: 250 ok")

@@ -101,7 +101,9 @@ def test_octets_add_up(capture: Capture) -> None:
     lost_in_all = gaps["size"].fillna(0).groupby(gaps.session).sum().reindex(sessions.session, fill_value=0)
     assert sessions.missing_bytes.to_list() == lost_in_all.to_list()
     for column, client in (("client_bytes", True), ("server_bytes", False)):
-        new = packets[packets.from_client == client].groupby("session").new.sum().reindex(sessions.session, fill_value=0)
+        new = (
+            packets[packets.from_client == client].groupby("session").new.sum().reindex(sessions.session, fill_value=0)
+        )
         mine = gaps[gaps.from_client == client]
         lost = mine["size"].fillna(0).groupby(mine.session).sum().reindex(sessions.session, fill_value=0)
         assert sessions[column].to_list() == (new + lost).to_list()
@@ -125,7 +127,9 @@ def test_commands_and_replies_name_each_other(capture: Capture) -> None:
     assert (both.reply_frame == both.frame_of_reply).all()
     assert (both.reply_text.fillna("") == both["text"].fillna("")).all()
     # a reply that answers names a command that has one: the first of several where each recipient gets its own
-    answers = replies.dropna(subset=["command"]).merge(commands, on=["session", "command"], suffixes=("", "_of_command"))
+    answers = replies.dropna(subset=["command"]).merge(
+        commands, on=["session", "command"], suffixes=("", "_of_command")
+    )
     assert (answers.reply_of_command <= answers.reply).all()
     unanswered = commands[commands.reply.isna()]
     for column in ("code", "reply_time", "reply_frame", "reply_file", "reply_text", "enhanced_code", "latency"):
@@ -197,7 +201,7 @@ def test_a_session_is_the_same_frames_cut(capture: Capture) -> None:
 
 # --- what becomes of a transaction
 
-A, R, B, I = "accepted", "rejected", "aborted", "incomplete"
+A, R, B, X = "accepted", "rejected", "aborted", "incomplete"
 NO, BAD, OK = "S: 550 no", "S: 503 bad sequence", "S: 250 ok"
 SENT = (*GO, CONTENT)
 DONE = (*SENT, OK)
@@ -221,7 +225,7 @@ TRANSACTIONS: dict[str, tuple[tuple[str, ...], list[Ended]]] = {
     "DATA refused, then let in": ((*ENVELOPE, "C: DATA", "S: 451 later", *DONE, *QUIT), [(A, 250, "DATA-END")]),
     "DATA refused, then let in, and no reply": (
         (*ENVELOPE, "C: DATA", "S: 451 later", *SENT, "FIN"),
-        [(I, None, "DATA-END")],
+        [(X, None, "DATA-END")],
     ),
     "DATA refused, its content sent all the same": (
         (*ENVELOPE, "C: DATA", "S: 451 later", CONTENT, "S: 500 a|500 b|500 c|500 d", *QUIT),
@@ -231,7 +235,14 @@ TRANSACTIONS: dict[str, tuple[tuple[str, ...], list[Ended]]] = {
     "RSET": ((*ENVELOPE, "C: RSET", OK, *QUIT), [(B, None, "RSET")]),
     "RSET refused": ((*ENVELOPE, "C: RSET now", "S: 501 no", *DONE, *QUIT), [(A, 250, "DATA-END")]),
     "RSET and the next in one packet": (
-        (*ENVELOPE, "C: RSET|MAIL FROM:<c@x.test>|RCPT TO:<b@y.test>|DATA", "S: 250 a|250 b|250 c|354 go", CONTENT, OK, *QUIT),
+        (
+            *ENVELOPE,
+            "C: RSET|MAIL FROM:<c@x.test>|RCPT TO:<b@y.test>|DATA",
+            "S: 250 a|250 b|250 c|354 go",
+            CONTENT,
+            OK,
+            *QUIT,
+        ),
         [(B, None, "RSET"), (A, 250, "DATA-END")],
     ),
     "EHLO": ((*ENVELOPE, "C: EHLO me", OK, *QUIT), [(B, None, "EHLO")]),
@@ -252,18 +263,21 @@ TRANSACTIONS: dict[str, tuple[tuple[str, ...], list[Ended]]] = {
     "a nested MAIL refused": ((*ENVELOPE, "C: MAIL FROM:<n@x.test>", BAD, *DONE, *QUIT), [(A, 250, "DATA-END")]),
     "chunks": ((*ENVELOPE, "C> BDAT 5\r\nabcde", OK, "C> BDAT 3 LAST\r\nfgh", OK, *QUIT), [(A, 250, "BDAT")]),
     "chunks, the first refused": ((*ENVELOPE, "C> BDAT 5\r\nabcde", NO, "C: RSET", OK, *QUIT), [(R, 550, "RSET")]),
-    "chunks, the last refused": ((*ENVELOPE, "C> BDAT 5\r\nabcde", OK, "C> BDAT 0 LAST\r\n", NO, *QUIT), [(R, 550, "BDAT")]),
+    "chunks, the last refused": (
+        (*ENVELOPE, "C> BDAT 5\r\nabcde", OK, "C> BDAT 0 LAST\r\n", NO, *QUIT),
+        [(R, 550, "BDAT")],
+    ),
     "chunks without LAST": ((*ENVELOPE, "C> BDAT 5\r\nabcde", OK, *QUIT), [(B, None, "QUIT")]),
     "DATA without MAIL": ((*DONE, *QUIT), [(A, 250, "DATA-END")]),
     "DATA without MAIL, refused": (("C: DATA", BAD, *QUIT), []),
-    "content, and no reply": ((*ENVELOPE, *SENT, "FIN"), [(I, None, "DATA-END")]),
-    "content, and the capture ends": ((*ENVELOPE, *SENT), [(I, None, "DATA-END")]),
+    "content, and no reply": ((*ENVELOPE, *SENT, "FIN"), [(X, None, "DATA-END")]),
+    "content, and the capture ends": ((*ENVELOPE, *SENT), [(X, None, "DATA-END")]),
     "RST in the content": ((*ENVELOPE, *GO, "C: Subject: s", "RST"), [(B, None, "DATA")]),
     "FIN in the content": ((*ENVELOPE, *GO, "C: Subject: s", "FIN"), [(B, None, "DATA")]),
-    "the capture ends in the content": ((*ENVELOPE, *GO, "C: Subject: s"), [(I, None, "DATA")]),
-    "the capture ends behind RCPT": (ENVELOPE, [(I, None, "RCPT")]),
+    "the capture ends in the content": ((*ENVELOPE, *GO, "C: Subject: s"), [(X, None, "DATA")]),
+    "the capture ends behind RCPT": (ENVELOPE, [(X, None, "RCPT")]),
     "closed behind RCPT": ((*ENVELOPE, "FIN"), [(B, None, "RCPT")]),
-    "closed, RCPT unanswered": ((*MAIL, RCPT[0], "FIN"), [(I, None, "RCPT")]),
+    "closed, RCPT unanswered": ((*MAIL, RCPT[0], "FIN"), [(X, None, "RCPT")]),
 }
 
 

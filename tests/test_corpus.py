@@ -45,9 +45,7 @@ def test_the_frames_agree_with_other_witnesses(checker: ModuleType, corpus: Path
     disagreements = []
     for expected in sorted(corpus.rglob("*.expected.json")):
         name = expected.name.removesuffix(".expected.json")
-        capture = next(
-            path for end in checker.CAPTURE_ENDINGS if (path := expected.with_name(name + end)).exists()
-        )
+        capture = next(path for end in checker.CAPTURE_ENDINGS if (path := expected.with_name(name + end)).exists())
         told = json.loads(expected.read_text())
         found = checker.Checker(quietly(capture, secrets=True), told).run()
         for kind in KINDS:

@@ -35,7 +35,18 @@ SAID_ELSEWHERE = {
     "findings": {"file", "evidence"},
 }
 MANY = 20  # sessions: beyond, only these columns, and a digest a frame
-SHORT = ("session", "client", "server", "tls", "helo", "commands", "transactions", "messages", "client_bytes", "outcome")
+SHORT = (
+    "session",
+    "client",
+    "server",
+    "tls",
+    "helo",
+    "commands",
+    "transactions",
+    "messages",
+    "client_bytes",
+    "outcome",
+)
 
 
 def plain(value: Any, start: pd.Timestamp) -> Any:

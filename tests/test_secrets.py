@@ -38,7 +38,10 @@ CASES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {  # what is said; w
     "PLAIN in lower case": ((f"C: auth plain {PLAIN}", *ENDS), (PLAIN,)),
     "PLAIN asked for": (("C: AUTH PLAIN", "S: 334 ", f"C: {PLAIN}", *ENDS), (PLAIN,)),
     "LOGIN": ((*LOGIN, *ENDS), (USER, PASSWORD)),
-    "LOGIN with the name at once": ((f"C: AUTH LOGIN {USER}", "S: 334 UGFzc3dvcmQ6", f"C: {PASSWORD}", *ENDS), (USER, PASSWORD)),
+    "LOGIN with the name at once": (
+        (f"C: AUTH LOGIN {USER}", "S: 334 UGFzc3dvcmQ6", f"C: {PASSWORD}", *ENDS),
+        (USER, PASSWORD),
+    ),
     "refused": ((*LOGIN, "S: 535 no", *QUIT), (USER, PASSWORD)),
     "refused at once": ((f"C: AUTH PLAIN {PLAIN}", "S: 503 not now", *QUIT), (PLAIN,)),
     "never answered": ((f"C: AUTH PLAIN {PLAIN}",), (PLAIN,)),
@@ -46,7 +49,10 @@ CASES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {  # what is said; w
     "echoed decoded": ((*LOGIN, "S: 535 opensesame is wrong", *QUIT), (PASSWORD, "opensesame")),
     "echoed by a later reply": ((*LOGIN, "S: 535 no", "C: NOOP", "S: 250-opensesame|250 ok", *QUIT), ("opensesame",)),
     "not base64": (("C: AUTH PLAIN pa55word!", "S: 501 no", *QUIT), ("pa55word",)),
-    "an octet a packet": (("C: AUTH PLAIN", "S: 334 ", *(f"C> {octet}" for octet in PLAIN), "C> \r\n", *ENDS), (PLAIN,)),
+    "an octet a packet": (
+        ("C: AUTH PLAIN", "S: 334 ", *(f"C> {octet}" for octet in PLAIN), "C> \r\n", *ENDS),
+        (PLAIN,),
+    ),
     "with tabs": ((f"C: AUTH\tPLAIN\t{PLAIN}", *ENDS), (PLAIN,)),
     "with more blanks": ((f"C: AUTH  PLAIN  {PLAIN}", *ENDS), (PLAIN,)),
     "in two packets": ((f"C> AUTH PLAIN {PLAIN[:5]}", f"C> {PLAIN[5:]}\r\n", *ENDS), (PLAIN, PLAIN[5:])),
@@ -115,13 +121,17 @@ def test_streams_are_masked_where_octets_are_missing(gaps: bytes | None) -> None
 def test_a_secret_cut_by_a_hole_is_masked_on_both_sides(asked: tuple[str, ...]) -> None:
     said = talk(*HELLO, *asked).client(PLAIN[:6].encode())
     said.next_client += 4
-    said.client(PLAIN[10:].encode() + b"\r\n").server(b"235 ok\r\n", ACK).client(b"QUIT\r\n").server(b"221 bye\r\n").close()
+    said.client(PLAIN[10:].encode() + b"\r\n").server(b"235 ok\r\n", ACK).client(b"QUIT\r\n").server(
+        b"221 bye\r\n"
+    ).close()
     shown = everything(quietly(said.pcap()))
     assert PLAIN[:6] not in shown
     assert PLAIN[10:] not in shown
 
 
-@pytest.mark.parametrize("name", ["auth-plain.pcap", "auth-login.pcap", "auth-wrong.pcap", "auth-plain-empty-initial.pcap"])
+@pytest.mark.parametrize(
+    "name", ["auth-plain.pcap", "auth-login.pcap", "auth-wrong.pcap", "auth-plain-empty-initial.pcap"]
+)
 def test_recorded_logins_show_nothing(name: str, captures: Path) -> None:
     clear = quietly(captures / name, secrets=True).commands
     answers = clear[clear.verb == "AUTH-RESPONSE"].line.to_list()

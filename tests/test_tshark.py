@@ -19,6 +19,42 @@ FIELDS = (
 )  # fmt: skip
 OURS = {"?", "DATA-END", "AUTH-RESPONSE"}  # rows that no command word of the client's makes
 
+LINES = (
+    "each line of a reply that comes in a packet of its own is a reply to tshark; ours is in the packet of its first"
+)
+QUIT = "what is sent in one packet with the end of the content, or behind it, is content to tshark"
+# Where tshark sees it otherwise: why, and how many packets differ in what.
+OTHERWISE: dict[str, tuple[str, dict[str, int]]] = {
+    "auth-plain-empty-initial.pcap": (LINES, {"codes": 5}),
+    "bdat-pipelined.pcap": (
+        "tshark gives a packet with a pipelined chunk no commands",
+        {"commands": 2, "arguments": 1},
+    ),
+    "bdat.pcap": ("tshark knows no chunks", {"commands": 3, "arguments": 3}),
+    "bounce.pcap": (QUIT + "; and after a refused DATA it goes on as in content", {"commands": 2}),
+    "cut-packets.pcap": (
+        "tshark reads the code of a line that the snaplen cut, and takes what follows the lost end of the content for content",
+        {"codes": 3, "commands": 1},
+    ),
+    "lmtp-relayed.pcapng": (QUIT, {"commands": 1}),
+    "relay-queue-run.pcap": (QUIT, {"commands": 1}),
+    "relay-two-hops.pcap": (QUIT, {"commands": 1}),
+    "slow-client.pcap": (
+        LINES + "; and a mistyped verb is a command to it",
+        {"codes": 4, "commands": 1, "arguments": 1},
+    ),
+    "smtputf8.pcap": ("tshark's text is ASCII", {"arguments": 1}),
+    "starttls-auth-embedded-keys.pcapng": (
+        LINES + "; and tshark opens the encrypted part with the embedded keys",
+        {"codes": 20, "commands": 9, "arguments": 6},
+    ),
+    "starttls-without-keys.pcap": (LINES, {"codes": 5}),
+    "wrong-order.pcap": (
+        LINES + "; and after a refused DATA it goes on as in content",
+        {"codes": 4, "commands": 2, "arguments": 1},
+    ),
+}
+
 Packet = tuple[int, str, int, list[str], list[str], list[str]]  # number, time, payload, commands, parameters, codes
 
 
@@ -46,6 +82,9 @@ def differences(capture: Capture, packets: list[Packet]) -> Counter[str]:
     codes = replies.groupby("frame").code.agg(lambda column: [str(code) for code in column]).to_dict()
     found: Counter[str] = Counter()
     for number, _, _, words, parameters, numbers in packets:
+        if "STAR" in words:  # its name for STARTTLS, once TLS follows: "STAR" with the parameter "TLS"
+            words = ["STARTTLS" if word == "STAR" else word for word in words]
+            parameters = [parameter for parameter in parameters if parameter != "TLS"]
         found["commands"] += [word.upper() for word in words] != verbs.get(number, [])
         found["arguments"] += parameters != arguments.get(number, [])
         found["codes"] += numbers != codes.get(number, [])
@@ -73,6 +112,3 @@ def test_commands_and_codes_are_the_same_but_where_a_reason_stands(both: tuple[s
     name, capture, packets = both
     reason, allowed = OTHERWISE.get(name, ("", {}))
     assert differences(capture, packets) == allowed, reason
-
-
-OTHERWISE: dict[str, tuple[str, dict[str, int]]] = {}

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smtplab.capture.packets import Integers, Octets, Packets
+from smtplab.capture.records import be16, be32
 from smtplab.kernels import Buffer, Column, Flags, Slots, Table, entry, kernel
 
 FIN, SYN, RST, ACK = 1, 2, 4, 16
@@ -32,16 +33,6 @@ FIELDS = 25
 # back, cover what reordering does; more would take a retransmission of the unseen past for the beginning.
 GUESSES = 32
 GUESS_BACK = 1 << 20
-
-
-@kernel
-def be16(buf: Buffer, p: int) -> Any:
-    return ((int(buf[p]) << 8) | int(buf[p + 1])) & 0xFFFF
-
-
-@kernel
-def be32(buf: Buffer, p: int) -> Any:
-    return ((int(buf[p]) << 24) | (int(buf[p + 1]) << 16) | (int(buf[p + 2]) << 8) | int(buf[p + 3])) & 0xFFFFFFFF
 
 
 @kernel

@@ -7,9 +7,8 @@ and the end of the captured octets (excluded), and reads nothing beyond it.
 
 from __future__ import annotations
 
-from smtplab.capture.packets import Integers, Octets
 from smtplab.capture.records import NO_PACKET, be16, le32
-from smtplab.kernels import entry, kernel
+from smtplab.kernels import Buffer, Column, Flags, entry, kernel
 
 # Link types (tcpdump.org/linktypes.html).
 NULL, ETHERNET, RAW_BSD, RAW_OPENBSD, RAW = 0, 1, 12, 14, 101
@@ -28,7 +27,7 @@ LEAST_TCP = 14  # octets of the TCP header that are needed: ports, numbers, offs
 
 
 @kernel
-def behind(buf: Octets, kind: int, p: int, end: int) -> tuple[int, int]:
+def behind(buf: Buffer, kind: int, p: int, end: int) -> tuple[int, int]:
     """Where the IP header lies that EtherType `kind` announces at `p`; VLAN tags, any number, are mixed into the scope.
 
     VLAN 0 is only a priority and no network of its own (802.1Q 9.6): it leaves the scope as it is.
@@ -61,7 +60,7 @@ def behind(buf: Octets, kind: int, p: int, end: int) -> tuple[int, int]:
 
 
 @kernel
-def to_ip(buf: Octets, link: int, p: int, end: int) -> tuple[int, int]:
+def to_ip(buf: Buffer, link: int, p: int, end: int) -> tuple[int, int]:
     """Where the IP header of the record at `p` lies (or OTHER, UNKNOWN, CUT), and its scope."""
     if link == ETHERNET:
         return behind(buf, be16(buf, p + 12), p + 14, end) if p + 14 <= end else (CUT, 0)
@@ -85,7 +84,7 @@ def to_ip(buf: Octets, link: int, p: int, end: int) -> tuple[int, int]:
 
 
 @kernel
-def ipv4_to_tcp(buf: Octets, p: int, end: int) -> tuple[int, int]:
+def ipv4_to_tcp(buf: Buffer, p: int, end: int) -> tuple[int, int]:
     """Where the TCP header behind the IPv4 header at `p` lies, and where the datagram ends (0: it does not say)."""
     if p + 20 > end:
         return (OTHER if p + 10 <= end and int(buf[p + 9]) != 6 else CUT), 0
@@ -101,7 +100,13 @@ def ipv4_to_tcp(buf: Octets, p: int, end: int) -> tuple[int, int]:
 
 
 @kernel
-def ipv6_to_tcp(buf: Octets, p: int, end: int) -> tuple[int, int]:
+def is_upper(kind: int) -> bool:
+    """Whether a next-header number is no extension header that TCP can stand behind, and not TCP."""
+    return kind not in (6, 0, 43, 44, 51, 60)
+
+
+@kernel
+def ipv6_to_tcp(buf: Buffer, p: int, end: int) -> tuple[int, int]:
     """Where the TCP header behind the IPv6 header at `p` lies, and where the datagram ends (0: it does not say)."""
     if p + 40 > end:
         return (OTHER if p + 7 <= end and is_upper(int(buf[p + 6])) else CUT), 0
@@ -128,13 +133,7 @@ def ipv6_to_tcp(buf: Octets, p: int, end: int) -> tuple[int, int]:
 
 
 @kernel
-def is_upper(kind: int) -> bool:
-    """Whether a next-header number is no extension header that TCP can stand behind, and not TCP."""
-    return kind not in (6, 0, 43, 44, 51, 60)
-
-
-@kernel
-def to_tcp(buf: Octets, p: int, end: int) -> tuple[int, int]:
+def to_tcp(buf: Buffer, p: int, end: int) -> tuple[int, int]:
     """Where the TCP header behind the IP header at `p` lies, and where the datagram ends (0: it does not say)."""
     if p >= end:
         return CUT, 0
@@ -147,7 +146,7 @@ def to_tcp(buf: Octets, p: int, end: int) -> tuple[int, int]:
 
 
 @kernel
-def count_note(notes: Integers, kind: int, frame: int) -> None:
+def count_note(notes: Column, kind: int, frame: int) -> None:
     """One packet more of a kind; the first one's number is kept."""
     if notes[kind] == 0:
         notes[kind + 1] = frame
@@ -155,7 +154,7 @@ def count_note(notes: Integers, kind: int, frame: int) -> None:
 
 
 @kernel
-def count_link(unknown: Integers, link: int, frame: int) -> None:
+def count_link(unknown: Column, link: int, frame: int) -> None:
     """One packet more of an unknown link type."""
     k = 0
     while k < LINK_TYPES - 1 and unknown[3 * k + 1] != 0 and unknown[3 * k] != link:
@@ -168,11 +167,11 @@ def count_link(unknown: Integers, link: int, frame: int) -> None:
 
 @entry
 def dissect(
-    buf: Octets, records: int, before: int,
-    position: Integers, there: Integers, original: Integers, when: Integers, link: Integers,
-    notes: Integers, unknown: Integers,
-    n: int, time: Integers, frame: Integers, ip: Integers, tcp: Integers, pos: Integers, size: Integers,
-    captured: Integers, flags: Octets, scope: Integers,
+    buf: Buffer, records: int, before: int,
+    position: Column, there: Column, original: Column, when: Column, link: Column,
+    notes: Column, unknown: Column,
+    n: int, time: Column, frame: Column, ip: Column, tcp: Column, pos: Column, size: Column,
+    captured: Column, flags: Flags, scope: Column,
 ) -> int:  # fmt: skip
     """Append the TCP packets of `records` records to the columns from `time` on; gives the new number of items.
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from smtplab.capture.packets import Damage, Integers, Octets
+from smtplab.capture.packets import Damage
 from smtplab.capture.records import (
     ABSURD,
     AT,
@@ -27,7 +27,7 @@ from smtplab.capture.records import (
     le32,
 )  # fmt: skip
 from smtplab.errors import CaptureError
-from smtplab.kernels import entry
+from smtplab.kernels import Buffer, Column, entry
 
 FILE_HEADER = 24  # octets
 
@@ -44,8 +44,8 @@ MAGIC = {
 
 @entry
 def index_pcap(
-    buf: Octets, start: int, end: int, low_first: int, unit: int, header: int, link_type: int, room: int,
-    position: Integers, captured: Integers, original: Integers, time: Integers, link: Integers, state: Integers,
+    buf: Buffer, start: int, end: int, low_first: int, unit: int, header: int, link_type: int, room: int,
+    position: Column, captured: Column, original: Column, time: Column, link: Column, state: Column,
 ) -> int:  # fmt: skip
     """Fill the columns from the record header at `start`; gives the number of records, at most `room`.
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from smtplab.capture.packets import Damage, Integers, Octets
+from smtplab.capture.packets import Damage
 from smtplab.capture.records import (
     ABSURD,
     AT,
@@ -39,7 +39,7 @@ from smtplab.capture.records import (
     le32,
 )  # fmt: skip
 from smtplab.errors import CaptureError
-from smtplab.kernels import entry, kernel
+from smtplab.kernels import Buffer, Column, entry, kernel
 
 SECTION = bytes.fromhex("0a0d0d0a")  # the same in both orders of octets
 
@@ -93,10 +93,10 @@ def nanoseconds(high: int, low: int, multiply: int, divide: int, shift: int, off
 
 @entry
 def index_pcapng(
-    buf: Octets, start: int, end: int, low_first: int, n: int, room: int, state: Integers,
-    position: Integers, captured: Integers, original: Integers, time: Integers, link: Integers,
-    interfaces: int, links: Integers, snaps: Integers,
-    multiply: Integers, divide: Integers, shift: Integers, offset: Integers,
+    buf: Buffer, start: int, end: int, low_first: int, n: int, room: int, state: Column,
+    position: Column, captured: Column, original: Column, time: Column, link: Column,
+    interfaces: int, links: Column, snaps: Column,
+    multiply: Column, divide: Column, shift: Column, offset: Column,
 ) -> int:  # fmt: skip
     """Fill the columns from item `n` on with the packets from the block at `start`; gives the new number of items.
 

@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smtplab.capture import connections as tcp
-from smtplab.capture.connections import ACK, FIN, RST, SYN, Connections, be32, signed32
+from smtplab.capture.connections import ACK, FIN, RST, SYN, Connections, signed32
 from smtplab.capture.packets import Integers, Octets, Packets
+from smtplab.capture.records import be32
 from smtplab.kernels import Buffer, Column, Flags, Table, entry, kernel
 
 # Fields of a segment. Streams are 2 * session for the client's, 2 * session + 1 for the server's.

@@ -19,7 +19,7 @@ from typing import Protocol
 import numpy as np
 
 from smtplab.capture.packets import Damage, Integers, Octets
-from smtplab.kernels import kernel
+from smtplab.kernels import Buffer, kernel
 
 PIECE = 8192  # records a piece: its five columns take 320 KiB and stay in the second-level cache
 LONGEST = 256 << 20  # octets; no link carries such a packet, and Wireshark's largest record (D-Bus) holds 128 MiB
@@ -107,24 +107,24 @@ class Losses:
 
 
 @kernel
-def be16(buf: Octets, p: int) -> int:
+def be16(buf: Buffer, p: int) -> int:
     """16 bits, the high octet first."""
     return ((int(buf[p]) << 8) | int(buf[p + 1])) & 0xFFFF
 
 
 @kernel
-def le16(buf: Octets, p: int) -> int:
+def le16(buf: Buffer, p: int) -> int:
     """16 bits, the low octet first."""
     return ((int(buf[p + 1]) << 8) | int(buf[p])) & 0xFFFF
 
 
 @kernel
-def be32(buf: Octets, p: int) -> int:
+def be32(buf: Buffer, p: int) -> int:
     """32 bits, the high octet first."""
     return ((int(buf[p]) << 24) | (int(buf[p + 1]) << 16) | (int(buf[p + 2]) << 8) | int(buf[p + 3])) & 0xFFFFFFFF
 
 
 @kernel
-def le32(buf: Octets, p: int) -> int:
+def le32(buf: Buffer, p: int) -> int:
     """32 bits, the low octet first."""
     return ((int(buf[p + 3]) << 24) | (int(buf[p + 2]) << 16) | (int(buf[p + 1]) << 8) | int(buf[p])) & 0xFFFFFFFF

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smtplab.capture import connections as tcp
-from smtplab.capture.connections import Connections, be32
+from smtplab.capture.connections import Connections
 from smtplab.capture.packets import Packets
+from smtplab.capture.records import be32
 from smtplab.kernels import Buffer, Column, Flags, Table, entry, kernel
 from smtplab.smtp.verbs import SPOKEN
 

@@ -16,8 +16,11 @@ from smtplab.capture.packets import Octets
 from smtplab.capture.reassembly import LENGTH, STREAM
 from smtplab.dialogue import state as st
 from smtplab.dialogue import tables
-from smtplab.dialogue.client import advance, break_line, end_chunk, write
+from smtplab.dialogue.chunks import end_chunk
+from smtplab.dialogue.client import advance
+from smtplab.dialogue.command_lines import break_line
 from smtplab.dialogue.server import break_reply, read_server
+from smtplab.dialogue.written import write
 from smtplab.kernels import Buffer, Flags, Table, Words, entry, kernel
 
 # eight octets each of 0x01, 0x80 and the dot
@@ -106,7 +109,9 @@ class Machine:
     done: int = 0  # segments read
 
     @classmethod
-    def for_sessions(cls, count: int, mute_server: NDArray[np.bool_], begins: NDArray[np.bool_], rows: int = 0) -> Machine:
+    def for_sessions(
+        cls, count: int, mute_server: NDArray[np.bool_], begins: NDArray[np.bool_], rows: int = 0
+    ) -> Machine:
         """A machine for `count` sessions.
 
         `mute_server`: no octet of the server was captured; `begins`: the server is seen from its first octet; `rows`: how many
@@ -127,7 +132,9 @@ class Machine:
         state[:, st.BEGINS] = begins
         return cls(state, np.zeros((256, st.QUEUE_FIELDS), np.int64), np.empty((rows + 1024, st.ROW_FIELDS), np.int64))
 
-    def read(self, buf: Octets, words: NDArray[np.uint64], segments: NDArray[np.int64], upto: int | None = None) -> None:
+    def read(
+        self, buf: Octets, words: NDArray[np.uint64], segments: NDArray[np.int64], upto: int | None = None
+    ) -> None:
         """Read the segments that were not read yet, up to number `upto`, which is excluded."""
         self._run(buf, words, segments, len(segments) if upto is None else upto, len(self.state))
 

@@ -6,21 +6,20 @@ from typing import Any
 
 from smtplab.capture.reassembly import ACKED, LENGTH, OFFSET, POS
 from smtplab.dialogue import state as st
-from smtplab.dialogue.client import (
+from smtplab.dialogue.command_lines import (
+    V_AUTH,
     V_AUTH_RESPONSE,
+    V_BDAT,
     V_DATA,
     V_DATA_END,
-    begin_content,
-    dequeue,
-    end_content,
+    V_STARTTLS,
     take_for_accepted,
-    write,
 )
+from smtplab.dialogue.content import begin_content, end_content
+from smtplab.dialogue.written import dequeue, write
 from smtplab.kernels import Buffer, Table, kernel
 from smtplab.smtp.verbs import NUMBER as VERB_NUMBER
 
-V_AUTH = VERB_NUMBER["AUTH"]
-V_BDAT = VERB_NUMBER["BDAT"]
 V_EHLO = VERB_NUMBER["EHLO"]
 V_EXPN = VERB_NUMBER["EXPN"]
 V_HELO = VERB_NUMBER["HELO"]
@@ -29,13 +28,18 @@ V_MAIL = VERB_NUMBER["MAIL"]
 V_QUIT = VERB_NUMBER["QUIT"]
 V_RCPT = VERB_NUMBER["RCPT"]
 V_RSET = VERB_NUMBER["RSET"]
-V_STARTTLS = VERB_NUMBER["STARTTLS"]
 V_VRFY = VERB_NUMBER["VRFY"]
 V_XCLIENT = VERB_NUMBER["XCLIENT"]
 
 CR, LF, BLANK, TAB, HYPHEN = 13, 10, 32, 9, 45
 PRDR_FIRST = 353  # draft-hall-prdr: one reply a recipient follows, then one for the message
 ANY_NUMBER = 1 << 62
+# A reply that names another command than the oldest looks for it among so many: ten times the recipients that a server must
+# accept (RFC 5321 4.5.3.1.8). Without a limit, replies to nothing would each search a queue as long as the session.
+MOST_AHEAD = 1000
+# Octets of a session that may be read again behind odd dots, after which no odd dot ends content: what is read twice is
+# what was sent before the reply to the dot, a smuggled mail or two. Without a limit, each of many dots would read the rest again.
+MOST_REREAD = 16 << 20
 
 
 @kernel
@@ -125,7 +129,7 @@ def read_reply(buf: Buffer, k: int, p: int, e: int, offset: int, S: Table, c: in
 
 @kernel
 def says_what_it_answers(code: int, lines: int, verb: int) -> Any:
-    """1 where a reply of this shape can only answer this verb, -1 where it says that it answers another, 0 where it does not say."""
+    """1 where a reply of this shape can only answer this verb, -1 where it says that it answers another, else 0."""
     if code == 354:
         return 1 if verb == V_DATA else -1
     if code == 221:
@@ -154,7 +158,9 @@ def choose(S: Table, c: int, Q: Table, code: int, lines: int, acked: int) -> Any
         return head
     if says < 0:
         k = Q[head, st.Q_NEXT]
-        while k >= 0 and Q[k, st.Q_END] <= acked:
+        looked = 0
+        while k >= 0 and Q[k, st.Q_END] <= acked and looked < MOST_AHEAD:
+            looked += 1
             if says_what_it_answers(code, lines, Q[k, st.Q_VERB]) > 0:
                 while S[c, st.QUEUE_HEAD] != k:
                     dequeue(Q, S, c)
@@ -197,7 +203,9 @@ def end_without_mark(S: Table, c: int, R: Table, nr: int, Q: Table, G: Table, ac
     If so the content ends there, what follows is read again as commands, and the row of its DATA-END is written; but a reply
     that acknowledges neither answers nothing (a server may refuse a message before its end).
     """
-    if S[c, st.ODD_SEGMENT] >= 0 and S[c, st.ODD_END] <= acked:
+    if S[c, st.ODD_SEGMENT] >= 0 and S[c, st.ODD_END] <= acked and S[c, st.REREAD] < MOST_REREAD:
+        now = S[c, st.CLIENT_SEGMENT]
+        S[c, st.REREAD] += G[now, OFFSET] + S[c, st.CLIENT_USED] - S[c, st.ODD_END]
         k = S[c, st.ODD_SEGMENT]
         odd = S[c, st.CONTENT_ODDITIES]
         raw = S[c, st.ODD_RAW]
@@ -212,6 +220,22 @@ def end_without_mark(S: Table, c: int, R: Table, nr: int, Q: Table, G: Table, ac
             raw = S[c, st.CONTENT_RAW]
             return end_content(S, c, R, nr, Q, k, raw, 0, S[c, st.CONTENT_STUFFED], end, S[c, st.CONTENT_ODDITIES])
     return nr
+
+
+@kernel
+def take_up(S: Table, c: int, Q: Table, code: int, acked: int) -> Any:
+    """Behind a gap: a 354, 334 or 220 that answers nothing says that DATA, AUTH or STARTTLS is lost, and what follows."""
+    if S[c, st.MODE] != st.COMMAND or S[c, st.LINE_LENGTH] > 0 or (code != 354 and code != 334 and code != 220):
+        return
+    while S[c, st.QUEUE_HEAD] >= 0 and Q[S[c, st.QUEUE_HEAD], st.Q_END] <= acked:
+        dequeue(Q, S, c)  # replies come in order: what stood before the lost command has had its own
+    if code == 354:
+        begin_content(S, c)
+        S[c, st.CONTENT_ODDITIES] |= st.GAP  # how much of it was lost with the command is not known
+    elif code == 220:
+        S[c, st.TLS_DUE] = 1
+    else:
+        S[c, st.MODE] = st.ANSWER
 
 
 @kernel
@@ -249,12 +273,11 @@ def answer(R: Table, nr: int, S: Table, c: int, Q: Table, G: Table) -> Any:
         nr = end_without_mark(S, c, R, nr, Q, G, acked)
         if nr - 1 > row:
             k = choose(S, c, Q, code, lines, acked)
+    if k < 0 and S[c, st.GAP_BEFORE]:
+        take_up(S, c, Q, code, acked)
     if S[c, st.LOST]:
         if S[c, st.QUEUE_HEAD] < 0:
             S[c, st.LOST] = 0
-            if code == 354 and S[c, st.MODE] == st.COMMAND:  # the DATA it answers is lost
-                begin_content(S, c)
-                S[c, st.CONTENT_ODDITIES] |= st.GAP
         elif k < 0:
             S[c, st.LOST] = 2
     if k < 0:
@@ -262,9 +285,8 @@ def answer(R: Table, nr: int, S: Table, c: int, Q: Table, G: Table) -> Any:
     verb = Q[k, st.Q_VERB]
     R[row, st.ANSWERS] = Q[k, st.Q_NUMBER]
     R[row, st.VERB] = verb
-    if verb == V_DATA_END or verb == V_BDAT:
-        if replies_due(S, c, Q, k, code) > 0:
-            return nr
+    if (verb == V_DATA_END or verb == V_BDAT) and replies_due(S, c, Q, k, code) > 0:
+        return nr
     dequeue(Q, S, c)
     if S[c, st.LOST] and S[c, st.QUEUE_HEAD] < 0:
         S[c, st.LOST] = 0
@@ -289,11 +311,12 @@ def break_reply(S: Table, c: int, k: int, R: Table, nr: int, why: int) -> Any:
 
 
 @kernel
-def lose_server(S: Table, c: int, k: int, R: Table, nr: int) -> Any:
+def lose_server(S: Table, c: int, k: int, end: int, R: Table, nr: int) -> Any:
     """Octets of the server are missing: an open reply is broken off, and it is unknown how many replies were among them."""
     if S[c, st.REPLY_LENGTH] > 0:
         nr = break_reply(S, c, k, R, nr, st.GAP)
     S[c, st.REPLY_SKIPS] = 1
+    S[c, st.SERVER_LOST] = end
     if S[c, st.QUEUE_HEAD] >= 0:
         S[c, st.LOST] = 2
     return nr
@@ -325,11 +348,13 @@ def read_server(buf: Buffer, G: Table, k: int, S: Table, c: int, R: Table, nr: i
     n = G[k, LENGTH]
     used = S[c, st.SERVER_USED]
     if G[k, POS] < 0:
-        nr = lose_server(S, c, k, R, nr)
-        if S[c, st.MODE] == st.WAIT:
+        nr = lose_server(S, c, k, G[k, OFFSET] + n, R, nr)
+        if S[c, st.MODE] == st.WAIT and S[c, st.QUEUE_HEAD] >= 0:
             take_for_accepted(S, c, Q[S[c, st.QUEUE_TAIL], st.Q_VERB])
         S[c, st.SERVER_USED] = n
         return nr
+    if S[c, st.REPLY_SKIPS] and S[c, st.MODE] == st.TLS and S[c, st.SERVER_TLS] < 0:
+        S[c, st.SERVER_TLS] = G[k, OFFSET] + used  # the client speaks TLS: so does the server, and what said so is lost
     if S[c, st.SERVER_TLS] >= 0:
         S[c, st.SERVER_USED] = n
         return nr

@@ -1,6 +1,7 @@
 """What the machine carries from segment to segment: one row a session, one row an unanswered command; and what it writes.
 
-The numbers below are field numbers for the kernels. State changes in the kernels of `client`, `server` and `machine` only.
+The numbers below are field numbers for the kernels. State changes in the kernels of `written`, `content`,
+`chunks`, `command_lines`, `client`, `server` and `machine` only.
 """
 
 from __future__ import annotations
@@ -53,7 +54,9 @@ MUTE_SERVER = 57  # no octet of the server was captured
 BEGINS = 58  # the server's stream was captured from its beginning
 ODD_MARK = 59  # octets of that dot's line
 GAP_BEFORE = 60  # octets of the client are missing between the last command and the next
-STATE_FIELDS = 61
+SERVER_LOST = 61  # end of the server's last gap: a command whose sender had not seen so far may be answered inside it
+REREAD = 62  # octets read again because a reply ended content at an odd dot before them
+STATE_FIELDS = 63
 
 # --- modes
 COMMAND, WAIT, CONTENT, CHUNK, ANSWER, TLS = range(6)

@@ -25,7 +25,10 @@ def share_octets(
     stretch_session: Column, stretch_end: Column, segment_session: Column, segment_time: Column, segment_size: Column,
     segment_side: Column, octets: Table,
 ) -> None:  # fmt: skip
-    """Add each segment's octets to the stretch in which it came: both sorted by session and time; `octets` is (stretches, 2)."""
+    """Add each segment's octets to the stretch in which it came: both sorted by session and time; `octets` is (stretches, 2).
+
+    A segment that comes when a stretch ends lies in it: it brought the reply, or the command, that ended it.
+    """
     k = 0
     for i in range(len(segment_session)):
         while k + 1 < len(stretch_session) and (
@@ -33,7 +36,7 @@ def share_octets(
             or (
                 stretch_session[k] == segment_session[i]
                 and stretch_session[k + 1] == segment_session[i]
-                and stretch_end[k] < segment_time[i]  # what ends a stretch lies in it: the reply, the content's last octet
+                and stretch_end[k] < segment_time[i]
             )
         ):
             k += 1

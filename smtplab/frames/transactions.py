@@ -84,7 +84,8 @@ class Transactions:
         first[lines.reply[st.SESSION][unasked][::-1]] = unasked[::-1]
         closing = first[self.session]
         after = at(lines.reply[st.FIRST_SEGMENT], closing) > lines.command[st.FIRST_SEGMENT][lines.opened]
-        closing = np.where((closing >= 0) & after & ((how == tx.BY_421) | (how == tx.BY_SESSION_END)) & (lines.ended < 0), closing, -1)
+        until_then = ((how == tx.BY_421) | (how == tx.BY_SESSION_END)) & (lines.ended < 0)
+        closing = np.where((closing >= 0) & after & until_then, closing, -1)
         how[closing >= 0] = tx.BY_421
         return how, closing
 
@@ -117,7 +118,8 @@ class Transactions:
         mail_refused = no[lines.opened] & np.isin(verb[lines.opened], MAILS)
         all_refused = self.any(rcpt & no) & ~self.any(rcpt & ~no)
         data_refused = self.last(inside & no & np.isin(verb, [DATA, BDAT, BURL]))
-        let_in = self.last(inside & (verb == DATA) & (code // 100 == 3))  # asked again, and not refused: that refusal is past
+        # asked again and let in: an earlier refusal of DATA is past
+        let_in = self.last(inside & (verb == DATA) & (code // 100 == 3))
         refused_rcpt = self.last(rcpt & no)
         # The first refusal decides: what a client that pipelines sends behind it gets a 503 that says nothing more.
         refusal = np.where(all_refused, refused_rcpt, np.where(data_refused > let_in, data_refused, -1))
@@ -260,8 +262,7 @@ def _last_reply(t: Transactions) -> Integers:
     replies = np.flatnonzero((lines.command_of >= 0) & at(inside, lines.command_of))
     found = np.full(t.count, -1, np.int64)
     found[t.of[lines.command_of[replies]]] = replies
-    found = np.where(t.closing >= 0, t.closing, found)
-    return found
+    return np.where(t.closing >= 0, t.closing, found)
 
 
 def _last_lines(t: Transactions) -> pa.Array:

@@ -1,0 +1,80 @@
+"""Chunks: the octets that a BDAT announces (kernels)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from smtplab.dialogue import state as st
+from smtplab.dialogue.written import enqueue, write
+from smtplab.kernels import Table, kernel
+from smtplab.smtp.verbs import NUMBER as VERB_NUMBER
+
+V_BDAT = VERB_NUMBER["BDAT"]
+
+BLANK, TAB = 32, 9
+
+# BDAT's argument, `chunk-size = 1*DIGIT`, `[SP "LAST"]` (RFC 3030 2): blanks before, digits, blank, L A S T, blanks; 7 invalid
+A_BEFORE, A_DIGITS, A_BETWEEN, A_L, A_LA, A_LAS, A_LAST, A_INVALID = range(8)
+MOST_DIGITS_LIMIT = 1 << 59  # a chunk-size beyond is invalid: no connection carries 2**59 octets, and nothing overflows
+
+
+@kernel
+def end_chunk(S: Table, c: int, R: Table, nr: int, Q: Table, segment: int, end: int, oddities: int) -> Any:
+    """Write the BDAT whose chunk is over: its line stands in the LINE fields."""
+    number = S[c, st.COMMANDS]
+    S[c, st.COMMANDS] += 1
+    octets = S[c, st.LINE_LENGTH] + S[c, st.CHUNK_SEEN]
+    first = S[c, st.LINE_SEGMENT]
+    nr = write(R, nr, st.COMMAND_ROW, c, number, V_BDAT, first, S[c, st.LINE_POS], segment, octets, oddities)
+    R[nr - 1, st.AT] = end
+    R[nr - 1, st.WORD] = 4
+    R[nr - 1, st.BODY_SEGMENT] = S[c, st.CHUNK_SEGMENT]
+    R[nr - 1, st.BODY_POS] = S[c, st.CHUNK_POS]
+    R[nr - 1, st.BODY_RAW] = S[c, st.CHUNK_SEEN]
+    R[nr - 1, st.LAST] = S[c, st.CHUNK_LAST]
+    R[nr - 1, st.DECLARED] = S[c, st.CHUNK_SIZE]
+    enqueue(Q, S, c, V_BDAT, number, end)
+    S[c, st.MODE] = st.COMMAND
+    S[c, st.LINE_LENGTH] = 0
+    return nr
+
+
+@kernel
+def read_chunk(k: int, p: int, e: int, offset: int, S: Table, c: int, R: Table, nr: int, Q: Table) -> Any:
+    """Read octets [p, e) of a chunk; stops behind its last octet."""
+    if S[c, st.CHUNK_SEGMENT] < 0:
+        S[c, st.CHUNK_SEGMENT] = k
+        S[c, st.CHUNK_POS] = p
+    n = min(e - p, S[c, st.CHUNK_LEFT])
+    S[c, st.CHUNK_LEFT] -= n
+    S[c, st.CHUNK_SEEN] += n
+    if S[c, st.CHUNK_LEFT] == 0:
+        nr = end_chunk(S, c, R, nr, Q, k, offset + n, S[c, st.LINE_ODDITIES])
+    return p + n, nr
+
+
+@kernel
+def chunk_size(state: int, number: int, b: int) -> Any:
+    """One more octet of BDAT's argument."""
+    if state == A_BEFORE:
+        if 48 <= b <= 57:
+            return A_DIGITS, b - 48
+        return (A_BEFORE if b in (BLANK, TAB) else A_INVALID), 0
+    if state == A_DIGITS:
+        if 48 <= b <= 57:
+            if number >= MOST_DIGITS_LIMIT:
+                return A_INVALID, 0
+            return A_DIGITS, number * 10 + b - 48
+        return (A_BETWEEN if b in (BLANK, TAB) else A_INVALID), number
+    if b in (BLANK, TAB):
+        return (state if state in (A_BETWEEN, A_LAST) else A_INVALID), number
+    if b >= 97:
+        b -= 32
+    if (
+        (state == A_BETWEEN and b == 76)
+        or (state == A_L and b == 65)
+        or (state == A_LA and b == 83)
+        or (state == A_LAS and b == 84)
+    ):
+        return state + 1, number
+    return A_INVALID, number

@@ -1,0 +1,212 @@
+"""Command lines: their verb, their end, and what the client's next octets are then (kernels)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from smtplab.dialogue import state as st
+from smtplab.dialogue.chunks import A_BEFORE, A_BETWEEN, A_DIGITS, A_LAST, chunk_size, end_chunk
+from smtplab.dialogue.content import begin_content
+from smtplab.dialogue.written import dequeue, enqueue, write
+from smtplab.kernels import Buffer, Flags, Table, kernel
+from smtplab.smtp.verbs import NUMBER as VERB_NUMBER
+from smtplab.smtp.verbs import PACKED_OCTETS
+
+V_UNKNOWN = VERB_NUMBER["?"]
+V_DATA_END = VERB_NUMBER["DATA-END"]
+V_AUTH_RESPONSE = VERB_NUMBER["AUTH-RESPONSE"]
+V_AUTH = VERB_NUMBER["AUTH"]
+V_BDAT = VERB_NUMBER["BDAT"]
+V_DATA = VERB_NUMBER["DATA"]
+V_STARTTLS = VERB_NUMBER["STARTTLS"]
+V_PROXY = VERB_NUMBER["PROXY"]
+
+CR, LF, DOT, BLANK, TAB = 13, 10, 46, 32, 9
+
+
+@kernel
+def verb_of(S: Table, c: int, verb_words: Table) -> Any:
+    """The number of the open line's verb."""
+    if S[c, st.WORD_LENGTH] == 1 and S[c, st.WORD_HIGH] == DOT and S[c, st.WORD_DONE] == 0:
+        return V_DATA_END
+    if S[c, st.WORD_LENGTH] <= 2 * PACKED_OCTETS:
+        for v in range(len(verb_words)):
+            if verb_words[v, 0] == S[c, st.WORD_HIGH] and verb_words[v, 1] == S[c, st.WORD_LOW]:
+                return v
+    return V_UNKNOWN
+
+
+@kernel
+def take_for_accepted(S: Table, c: int, verb: int) -> Any:
+    """Go on after a command whose reply cannot be known: as if it had been accepted, so that what follows is read as meant."""
+    if verb == V_DATA:
+        begin_content(S, c)
+        return
+    S[c, st.MODE] = st.COMMAND
+    if verb == V_STARTTLS:
+        S[c, st.TLS_DUE] = 1
+    else:
+        S[c, st.LOOSE_ANSWERS] = 1
+
+
+@kernel
+def finish_line(k: int, end: int, S: Table, c: int, R: Table, nr: int, Q: Table, verb: int, waits: Flags) -> Any:
+    """Write the open line as a command, and let it change the mode."""
+    octets = S[c, st.LINE_LENGTH]
+    limit = st.LONGEST_AUTH_LINE if verb == V_AUTH or verb == V_AUTH_RESPONSE else st.LONGEST_LINE
+    if octets > limit:
+        S[c, st.LINE_ODDITIES] |= st.TOO_LONG
+    S[c, st.MODE] = st.COMMAND
+    if verb == V_BDAT and S[c, st.ARGUMENT_STATE] in (A_DIGITS, A_BETWEEN, A_LAST):
+        S[c, st.CHUNK_LEFT] = S[c, st.ARGUMENT_NUMBER]
+        S[c, st.CHUNK_SIZE] = S[c, st.ARGUMENT_NUMBER]
+        S[c, st.CHUNK_LAST] = 1 if S[c, st.ARGUMENT_STATE] == A_LAST else 0
+        S[c, st.CHUNK_SEEN] = 0
+        S[c, st.CHUNK_SEGMENT] = -1
+        S[c, st.MODE] = st.CHUNK
+        if S[c, st.CHUNK_LEFT] == 0:
+            return end_chunk(S, c, R, nr, Q, k, end, S[c, st.LINE_ODDITIES])
+        return nr
+    number = S[c, st.COMMANDS]
+    S[c, st.COMMANDS] += 1
+    first = S[c, st.LINE_SEGMENT]
+    nr = write(R, nr, st.COMMAND_ROW, c, number, verb, first, S[c, st.LINE_POS], k, octets, S[c, st.LINE_ODDITIES])
+    R[nr - 1, st.AT] = end
+    R[nr - 1, st.WORD] = S[c, st.WORD_LENGTH]
+    S[c, st.LINE_LENGTH] = 0
+    if S[c, st.GAP_BEFORE]:
+        R[nr - 1, st.ODDITIES] |= st.BEHIND_GAP
+        S[c, st.GAP_BEFORE] = 0
+    if verb == V_PROXY and number == 0:
+        return nr  # the PROXY line precedes the banner and has no reply (haproxy, PROXY protocol 2.1)
+    if S[c, st.LOST] == 2 and S[c, st.QUEUE_HEAD] >= 0:
+        tail = S[c, st.QUEUE_TAIL]
+        if S[c, st.CLIENT_ACKED] > Q[tail, st.Q_ACKED] >= 0:
+            # the client has seen replies since its last command and goes on: it counts every command as answered
+            while S[c, st.QUEUE_HEAD] >= 0:
+                dequeue(Q, S, c)
+            S[c, st.LOST] = 0
+    enqueue(Q, S, c, verb, number, end)
+    if int(waits[verb]):
+        S[c, st.MODE] = st.WAIT
+        if S[c, st.MUTE_SERVER]:
+            take_for_accepted(S, c, verb)
+    return nr
+
+
+@kernel
+def read_line(
+    buf: Buffer,
+    k: int,
+    p: int,
+    e: int,
+    offset: int,
+    S: Table,
+    c: int,
+    R: Table,
+    nr: int,
+    Q: Table,
+    verb_words: Table,
+    waits: Flags,
+) -> Any:
+    """Read [p, e) up to the end of the command line; a finished one is written and changes the mode."""
+    start = p
+    if S[c, st.LINE_LENGTH] == 0:
+        b = int(buf[p]) & 255
+        tls = 20 <= b <= 23 or (b & 128 and S[c, st.TLS_DUE])  # a record's type (RFC 8446 5.1), or an SSLv2 hello
+        if (tls and (offset == 0 or S[c, st.TLS_DUE])) or 0 <= S[c, st.SERVER_TLS] < S[c, st.CLIENT_ACKED]:
+            S[c, st.MODE] = st.TLS  # no command begins so; nor does who has seen the server's TLS send any
+            S[c, st.CLIENT_TLS] = offset
+            return e, nr
+        S[c, st.LINE_SEGMENT] = k
+        S[c, st.LINE_POS] = p
+        S[c, st.WORD_HIGH] = 0
+        S[c, st.WORD_LOW] = 0
+        S[c, st.WORD_LENGTH] = 0
+        S[c, st.WORD_DONE] = 0
+        S[c, st.ARGUMENT_STATE] = A_BEFORE
+        S[c, st.ARGUMENT_NUMBER] = 0
+        S[c, st.LINE_BEFORE] = 0
+        S[c, st.LINE_BEFORE_THAT] = 0
+        S[c, st.LINE_ODDITIES] = 0
+    done = S[c, st.WORD_DONE]  # 0 in the first word, 1 behind it
+    high = S[c, st.WORD_HIGH]
+    low = S[c, st.WORD_LOW]
+    length = S[c, st.WORD_LENGTH]
+    is_bdat = high == verb_words[V_BDAT, 0] and length == 4
+    before = S[c, st.LINE_BEFORE]
+    before_that = S[c, st.LINE_BEFORE_THAT]
+    odd = S[c, st.LINE_ODDITIES]
+    found = False
+    while p < e:
+        b = int(buf[p]) & 255
+        p += 1
+        if b == LF:
+            if before != CR:
+                odd |= st.BARE_LF
+            elif before_that == CR:
+                odd |= st.CRCRLF
+            found = True
+            break
+        if before == CR and b != CR:
+            odd |= st.BARE_CR
+        if b & 128:
+            odd |= st.EIGHT_BIT
+        elif b == 0:
+            odd |= st.NUL
+        if done == 0:
+            if b == BLANK or b == TAB:
+                done = 1
+                is_bdat = high == verb_words[V_BDAT, 0] and length == 4
+            elif b != CR:
+                upper = b - 32 if 97 <= b <= 122 else b
+                if before == CR or b & 128:
+                    high = -2  # a CR or an 8-bit octet inside the word: no verb
+                elif length < PACKED_OCTETS:
+                    high = (high << 7) | upper if high >= 0 else high
+                elif length < 2 * PACKED_OCTETS:
+                    low = (low << 7) | upper
+                length += 1
+        elif is_bdat and b != CR:
+            S[c, st.ARGUMENT_STATE], S[c, st.ARGUMENT_NUMBER] = chunk_size(
+                S[c, st.ARGUMENT_STATE], S[c, st.ARGUMENT_NUMBER], b
+            )
+        before_that = before
+        before = b
+    S[c, st.WORD_HIGH] = high
+    S[c, st.WORD_LOW] = low
+    S[c, st.WORD_LENGTH] = length
+    S[c, st.WORD_DONE] = done
+    S[c, st.LINE_BEFORE] = before
+    S[c, st.LINE_BEFORE_THAT] = before_that
+    S[c, st.LINE_ODDITIES] = odd
+    S[c, st.LINE_LENGTH] += p - start
+    if not found:
+        return p, nr
+    verb = verb_of(S, c, verb_words)
+    if S[c, st.MODE] == st.ANSWER or (S[c, st.LOOSE_ANSWERS] and verb == V_UNKNOWN):
+        verb = V_AUTH_RESPONSE
+    else:
+        S[c, st.LOOSE_ANSWERS] = 0
+        if S[c, st.LOST] and verb == V_UNKNOWN:  # the rest of a line, or content whose beginning is lost: no command
+            S[c, st.LINE_LENGTH] = 0
+            return p, nr
+    nr = finish_line(k, offset + p - start, S, c, R, nr, Q, verb, waits)
+    return p, nr
+
+
+@kernel
+def break_line(S: Table, c: int, k: int, end: int, R: Table, nr: int, Q: Table, why: int) -> Any:
+    """Write the open line although its end is missing. Its verb is not read: the word may be cut."""
+    number = S[c, st.COMMANDS]
+    S[c, st.COMMANDS] += 1
+    verb = V_AUTH_RESPONSE if S[c, st.MODE] == st.ANSWER else V_UNKNOWN
+    octets = S[c, st.LINE_LENGTH]
+    first = S[c, st.LINE_SEGMENT]
+    nr = write(
+        R, nr, st.COMMAND_ROW, c, number, verb, first, S[c, st.LINE_POS], k, octets, S[c, st.LINE_ODDITIES] | why
+    )
+    R[nr - 1, st.AT] = end
+    R[nr - 1, st.WORD] = S[c, st.WORD_LENGTH]
+    S[c, st.LINE_LENGTH] = 0
+    return nr
