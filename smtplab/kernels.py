@@ -125,7 +125,7 @@ def kernel(function: Function) -> Function:
 
     Where every entry's machine code is at hand, which holds that of the kernels it calls, the kernels are not even loaded.
     """
-    return compiled(function, now=not ready(), no_cpython_wrapper=True) if COMPILED else function
+    return compiled(function, now=not ready()) if COMPILED else function
 
 
 def entry(function: Function) -> Function:
@@ -140,6 +140,7 @@ def entry(function: Function) -> Function:
     return cast(Function, plain)
 
 
+@functools.cache  # once a process
 def announce() -> None:
     """Say, before the first compilation on this machine, why the next half minute is silent."""
     if COMPILED and not ready():

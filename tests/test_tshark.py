@@ -33,8 +33,8 @@ OTHERWISE: dict[str, tuple[str, dict[str, int]]] = {
     "bdat.pcap": ("tshark knows no chunks", {"commands": 3, "arguments": 3}),
     "bounce.pcap": (QUIT + "; and after a refused DATA it goes on as in content", {"commands": 2}),
     "cut-packets.pcap": (
-        "tshark reads the code of a line that the snaplen cut, and takes what follows the lost end of the content for content",
-        {"codes": 3, "commands": 1},
+        "tshark takes what follows the lost end of the content for content",
+        {"commands": 1},
     ),
     "lmtp-relayed.pcapng": (QUIT, {"commands": 1}),
     "relay-queue-run.pcap": (QUIT, {"commands": 1}),

@@ -64,7 +64,7 @@ class Lines:
                 break
             skip = max(0, offset - int(row[reassembly.OFFSET]))
             piece = (
-                self.packets.buf[pos + skip : pos + size].tobytes() if pos >= 0 else _filled(gaps or b"", size - skip)
+                self.packets.buf[pos + skip : pos + size].tobytes() if pos >= 0 else filled(gaps or b"", size - skip)
             )
             pieces.append(piece)
             have += len(piece)
@@ -109,7 +109,7 @@ class Wanted:
         return keep
 
 
-def _filled(pattern: bytes, size: int) -> bytes:
+def filled(pattern: bytes, size: int) -> bytes:
     """`size` octets of the pattern, repeated; none where it is empty."""
     return (pattern * (size // len(pattern) + 1))[:size] if pattern else b""
 

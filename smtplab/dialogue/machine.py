@@ -28,7 +28,7 @@ MASKS = np.array([0x0101010101010101, 0x8080808080808080, 0x2E2E2E2E2E2E2E2E], n
 
 
 @kernel
-def end_session(S: Table, c: int, R: Table, nr: int, Q: Table) -> Any:
+def end_session(S: Table, c: int, R: Table, nr: int, Q: Table, G: Table) -> Any:
     """Write what is still open in a session of which no more will come, as unfinished; returns the number of rows."""
     k = S[c, st.CLIENT_SEGMENT]
     if S[c, st.MODE] == st.CONTENT and S[c, st.CONTENT_SEGMENT] >= 0:
@@ -46,7 +46,7 @@ def end_session(S: Table, c: int, R: Table, nr: int, Q: Table) -> Any:
     elif S[c, st.LINE_LENGTH] > 0 and S[c, st.MODE] != st.TLS:
         nr = break_line(S, c, k, -1, R, nr, Q, st.UNFINISHED)
     if S[c, st.REPLY_LENGTH] > 0 and S[c, st.SERVER_TLS] < 0:
-        nr = break_reply(S, c, S[c, st.REPLY_SEGMENT], R, nr, st.UNFINISHED)
+        nr = break_reply(S, c, S[c, st.REPLY_SEGMENT], R, nr, Q, G, st.UNFINISHED)
     return nr
 
 
@@ -91,7 +91,7 @@ def run(
                 break
         if nr + 4 >= R.shape[0] or Q[0, st.Q_NUMBER] + 4 >= Q.shape[0]:
             return hi, c, nr
-        nr = end_session(S, c, R, nr, Q)
+        nr = end_session(S, c, R, nr, Q, G)
     return hi, S.shape[0], nr
 
 

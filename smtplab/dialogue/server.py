@@ -295,8 +295,15 @@ def answer(R: Table, nr: int, S: Table, c: int, Q: Table, G: Table) -> Any:
 
 
 @kernel
-def break_reply(S: Table, c: int, k: int, R: Table, nr: int, why: int) -> Any:
-    """Write the open reply although its end is missing; it answers nothing, for its code may not be the last."""
+def break_reply(S: Table, c: int, k: int, R: Table, nr: int, Q: Table, G: Table, why: int) -> Any:
+    """Write the open reply although its end is missing; where its code was seen it answers a command like any other."""
+    seen = S[c, st.REPLY_COLUMN] > 3 and S[c, st.REPLY_DIGITS] >= 0
+    seen = seen and S[c, st.REPLY_SEPARATOR] in (BLANK, HYPHEN)
+    if seen:
+        S[c, st.REPLY_CODE] = S[c, st.REPLY_DIGITS]
+    if S[c, st.REPLY_SEPARATOR] != BLANK or not seen:  # more lines of it may stand behind the gap
+        S[c, st.REPLY_TAIL] = S[c, st.REPLY_CODE]
+        S[c, st.TAIL_ACKED] = S[c, st.REPLY_ACKED]
     number = S[c, st.REPLIES]
     S[c, st.REPLIES] += 1
     octets = S[c, st.REPLY_LENGTH]
@@ -307,14 +314,22 @@ def break_reply(S: Table, c: int, k: int, R: Table, nr: int, why: int) -> Any:
     R[nr - 1, st.LINES] = S[c, st.REPLY_LINES] + (1 if S[c, st.REPLY_COLUMN] > 0 else 0)
     R[nr - 1, st.AT] = S[c, st.COMMANDS]
     S[c, st.REPLY_LENGTH] = 0
-    return nr
+    return answer(R, nr, S, c, Q, G)
 
 
 @kernel
-def lose_server(S: Table, c: int, k: int, end: int, R: Table, nr: int) -> Any:
+def is_tail(R: Table, nr: int, S: Table, c: int) -> Any:
+    """Whether the reply just written is the rest of one that a gap broke: of its code, and sent without having seen more."""
+    tail = S[c, st.REPLY_TAIL]
+    S[c, st.REPLY_TAIL] = 0
+    return tail > 0 and R[nr - 1, st.CODE] == tail and S[c, st.REPLY_ACKED] == S[c, st.TAIL_ACKED]
+
+
+@kernel
+def lose_server(S: Table, c: int, k: int, end: int, R: Table, nr: int, Q: Table, G: Table) -> Any:
     """Octets of the server are missing: an open reply is broken off, and it is unknown how many replies were among them."""
     if S[c, st.REPLY_LENGTH] > 0:
-        nr = break_reply(S, c, k, R, nr, st.GAP)
+        nr = break_reply(S, c, k, R, nr, Q, G, st.GAP)
     S[c, st.REPLY_SKIPS] = 1
     S[c, st.SERVER_LOST] = end
     if S[c, st.QUEUE_HEAD] >= 0:
@@ -348,7 +363,7 @@ def read_server(buf: Buffer, G: Table, k: int, S: Table, c: int, R: Table, nr: i
     n = G[k, LENGTH]
     used = S[c, st.SERVER_USED]
     if G[k, POS] < 0:
-        nr = lose_server(S, c, k, G[k, OFFSET] + n, R, nr)
+        nr = lose_server(S, c, k, G[k, OFFSET] + n, R, nr, Q, G)
         if S[c, st.MODE] == st.WAIT and S[c, st.QUEUE_HEAD] >= 0:
             take_for_accepted(S, c, Q[S[c, st.QUEUE_TAIL], st.Q_VERB])
         S[c, st.SERVER_USED] = n
@@ -366,7 +381,10 @@ def read_server(buf: Buffer, G: Table, k: int, S: Table, c: int, R: Table, nr: i
         if S[c, st.REPLY_LENGTH] == 0:
             S[c, st.REPLY_ACKED] = G[k, ACKED]
         p, nr, done = read_reply(buf, k, p, e, G[k, OFFSET] + p - G[k, POS], S, c, R, nr)
-        if done:
+        if done and is_tail(R, nr, S, c):
+            nr -= 1
+            S[c, st.REPLIES] -= 1
+        elif done:
             nr = answer(R, nr, S, c, Q, G)
     S[c, st.SERVER_USED] = p - G[k, POS]
     return nr

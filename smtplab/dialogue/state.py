@@ -56,7 +56,8 @@ ODD_MARK = 59  # octets of that dot's line
 GAP_BEFORE = 60  # octets of the client are missing between the last command and the next
 SERVER_LOST = 61  # end of the server's last gap: a command whose sender had not seen so far may be answered inside it
 REREAD = 62  # octets read again because a reply ended content at an odd dot before them
-STATE_FIELDS = 63
+REPLY_TAIL, TAIL_ACKED = 63, 64  # code of a multi-line reply that a gap broke (0 none), and its REPLY_ACKED
+STATE_FIELDS = 65
 
 # --- modes
 COMMAND, WAIT, CONTENT, CHUNK, ANSWER, TLS = range(6)

@@ -66,7 +66,8 @@ def number_transactions(
             count += 1
             is_open = True
         transaction[i] = t if is_open else 0
-        if effect == E_ENDS and is_open:
+        opened_and_ended = effect == E_OPENS and not (S_MAIL <= after <= S_CONTENT)
+        if is_open and (effect == E_ENDS or opened_and_ended):
             how[count - 1] = BY_COMMAND
             ended[count - 1] = i
             is_open = False

@@ -20,7 +20,7 @@ from smtplab.capture.packets import Octets
 from smtplab.content import headers
 from smtplab.dialogue import places
 from smtplab.dialogue import state as st
-from smtplab.dialogue.lines import BDAT, starts
+from smtplab.dialogue.lines import BDAT, filled, starts
 from smtplab.errors import IncompleteError
 from smtplab.frames import columns
 from smtplab.frames.columns import Integers
@@ -129,7 +129,7 @@ class Message:
         return self.octets()
 
     def octets(self, *, gaps: Bytes | None = None) -> Bytes:
-        """The content, each missing octet replaced by `gaps` (b"" leaves them out)."""
+        """The content, holes filled with `gaps`, repeated as often as fits (b"" leaves them out)."""
         if self.complete:
             return self.seen
         if gaps is None:
@@ -141,7 +141,7 @@ class Message:
             )
         pieces, at = [], 0
         for where, size in self.holes:
-            pieces += [self.seen[at:where], gaps * size]
+            pieces += [self.seen[at:where], filled(gaps, size)]
             at = where
         return b"".join([*pieces, self.seen[at:]])
 

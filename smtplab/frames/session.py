@@ -63,7 +63,8 @@ class Session:
     def stream(self, side: str, *, gaps: bytes | None = None) -> bytes:
         """The reassembled octets of "client" or "server".
 
-        Raises `IncompleteError` where octets are missing, unless `gaps` says what stands for each of them (b"" leaves them out).
+        Raises `IncompleteError` where octets are missing, unless `gaps` says what fills them, repeated as often as fits
+        (b"" leaves them out).
         """
         if side not in ("client", "server"):
             raise ValueError(f'no stream {side!r}: there are "client" and "server"')

@@ -62,6 +62,8 @@ def step(state: str, verb: str, reply_class: int, last: bool = False) -> tuple[s
     if verb in ("BDAT", "BURL"):
         if last and inside:
             return READY, ENDS
+        if last and accepted:
+            return READY, OPENS  # the one chunk of a transaction without MAIL: opened and ended by one reply
         return (CONTENT, NOTHING if inside else OPENS) if accepted else (state, NOTHING)
     if verb == "DATA-END" and state == CONTENT:
         return READY, ENDS
