@@ -21,7 +21,6 @@ import inspect
 import os
 import pathlib
 import platform
-import sys
 import typing
 from collections.abc import Callable
 from typing import Annotated, Any, TypeVar, cast
@@ -138,13 +137,6 @@ def entry(function: Function) -> Function:
         return function(*[memoryview(cast(Any, a)) if isinstance(a, np.ndarray) else a for a in arguments])
 
     return cast(Function, plain)
-
-
-@functools.cache  # once a process
-def announce() -> None:
-    """Say, before the first compilation on this machine, why the next half minute is silent."""
-    if COMPILED and not ready():
-        print("smtplab: compiling its readers once for this machine, about 20 seconds ...", file=sys.stderr, flush=True)
 
 
 def remember() -> None:

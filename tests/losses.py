@@ -9,7 +9,7 @@ import streams
 from numpy.typing import NDArray
 
 from smtplab.capture import connections as tcp
-from smtplab.capture import reassembly as ra
+from smtplab.capture import layout as la
 from smtplab.capture.packets import Packets
 from smtplab.dialogue import state as st
 from smtplab.dialogue.lines import Lines, read_lines
@@ -32,9 +32,9 @@ class Told:
 def ends(lines: Lines, rows: NDArray[np.int64], server: int) -> list[Place]:
     """Each row's connection and the sequence number behind its last octet; -1 where that is unknown."""
     F, G = lines.segments.streams, lines.segments.rows
-    base = F[2 * rows[st.SESSION] + server, ra.BASE]
+    base = F[2 * rows[st.SESSION] + server, la.BASE]
     if server:
-        start = G[rows[st.FIRST_SEGMENT], ra.OFFSET] + rows[st.FIRST_POS] - G[rows[st.FIRST_SEGMENT], ra.POS]
+        start = G[rows[st.FIRST_SEGMENT], la.OFFSET] + rows[st.FIRST_POS] - G[rows[st.FIRST_SEGMENT], la.POS]
         end = start + rows[st.OCTETS]
     else:
         end = rows[st.AT]
@@ -102,14 +102,14 @@ def has(lines: Lines, place: Place, lost: dict[Place, list[tuple[int, int]]], wh
         F, G = lines.segments.streams, lines.segments.rows
         lost[(-1,)] = []
         first = lines.found.rows[lines.wanted]
-        for stream, offset, size in G[(G[:, ra.POS] < 0) & (G[:, ra.STREAM] % 2 == 0)][
-            :, [ra.STREAM, ra.OFFSET, ra.LENGTH]
+        for stream, offset, size in G[(G[:, la.POS] < 0) & (G[:, la.STREAM] % 2 == 0)][
+            :, [la.STREAM, la.OFFSET, la.LENGTH]
         ].tolist():
             row, side = first[stream // 2], int(lines.client[stream // 2])
             name = tuple(
                 int(row[f]) for f in (tcp.SOURCE_HIGH + 2 * side, tcp.SOURCE_LOW + 2 * side, tcp.SOURCE_PORT + side)
             )
-            start = int(F[stream, ra.BASE]) + offset
+            start = int(F[stream, la.BASE]) + offset
             lost.setdefault(name, []).append((start, start + size))
     end = place[-1]
     return all((end - 1 - start) & 0xFFFFFFFF >= stop - start + 100 for start, stop in lost.get(place[:-1], ()))

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smtplab.capture import connections as tcp
-from smtplab.capture import reassembly as ra
+from smtplab.capture import layout as la
 from smtplab.capture.packets import Packets
 from smtplab.capture.read import COLUMNS, read
 from smtplab.dialogue import state as st
@@ -171,11 +171,11 @@ def octets_at(buf: NDArray[np.uint8], G: Segments, segment: int, pos: int, count
     """`count` octets from a place on, holes passed over."""
     out = b""
     while len(out) < count and segment >= 0:
-        start, length = int(G[segment, ra.POS]), int(G[segment, ra.LENGTH])
+        start, length = int(G[segment, la.POS]), int(G[segment, la.LENGTH])
         if start >= 0:
             out += buf[pos : min(start + length, pos + count - len(out))].tobytes()
-        segment = int(G[segment, ra.FOLLOWING])
-        pos = int(G[segment, ra.POS])
+        segment = int(G[segment, la.FOLLOWING])
+        pos = int(G[segment, la.POS])
     return out
 
 
@@ -199,9 +199,9 @@ def rows_of(buf: NDArray[np.uint8], G: Segments, R: NDArray[np.int64]) -> list[R
     """The machine's rows without segments and packets, sorted."""
     out = []
     for r in R.tolist():
-        place = int(G[r[st.FIRST_SEGMENT], ra.OFFSET])
-        if G[r[st.FIRST_SEGMENT], ra.POS] >= 0:
-            place += r[st.FIRST_POS] - int(G[r[st.FIRST_SEGMENT], ra.POS])
+        place = int(G[r[st.FIRST_SEGMENT], la.OFFSET])
+        if G[r[st.FIRST_SEGMENT], la.POS] >= 0:
+            place += r[st.FIRST_POS] - int(G[r[st.FIRST_SEGMENT], la.POS])
         line = octets_at(buf, G, r[st.FIRST_SEGMENT], r[st.FIRST_POS], r[st.OCTETS])
         body = octets_at(buf, G, r[st.BODY_SEGMENT], r[st.BODY_POS], r[st.BODY_RAW]) if r[st.BODY_SEGMENT] >= 0 else b""
         out.append((*[r[f] for f in PLAIN], VERBS[r[st.VERB]], place, *[r[f] for f in TOLD], line, body))
@@ -210,14 +210,22 @@ def rows_of(buf: NDArray[np.uint8], G: Segments, R: NDArray[np.int64]) -> list[R
 
 def said(lines: Lines) -> list[Row]:
     """The rows of all that was read."""
-    R = np.concatenate([lines.command[:-1].T, lines.reply[:-1].T, lines.open_content[:-1].T])
-    return rows_of(lines.packets.buf, lines.segments.rows, R)
+    kinds = ((st.COMMAND_ROW, lines.command), (st.REPLY_ROW, lines.reply), (st.OPEN_CONTENT_ROW, lines.open_content))
+    rows = np.zeros((st.ROW_FIELDS, sum(fields.shape[1] for _, fields in kinds)), np.int64)
+    rows[[st.BODY_SEGMENT, st.DECLARED]] = -1  # as the machine leaves what says nothing
+    at = 0
+    for kind, fields in kinds:
+        end = at + fields.shape[1]
+        rows[: len(fields), at:end] = fields
+        rows[st.KIND, at:end] = kind
+        at = end
+    return rows_of(lines.packets.buf, lines.segments.rows, rows.T)
 
 
 def holes(lines: Lines) -> list[Row]:
     """Stream, offset and size of each hole."""
     G = lines.segments.rows
-    return sorted(map(tuple, G[G[:, ra.POS] < 0][:, [ra.STREAM, ra.OFFSET, ra.LENGTH]].tolist()))
+    return sorted(map(tuple, G[G[:, la.POS] < 0][:, [la.STREAM, la.OFFSET, la.LENGTH]].tolist()))
 
 
 def recut(G: Segments, lengths: Callable[[int], Iterable[int]]) -> Segments:
@@ -225,23 +233,23 @@ def recut(G: Segments, lengths: Callable[[int], Iterable[int]]) -> Segments:
     out: list[list[int]] = []
     newest: dict[int, int] = {}
     for g in G.tolist():
-        pieces = [g[ra.LENGTH]] if g[ra.POS] < 0 else lengths(g[ra.LENGTH])
-        offset, pos = g[ra.OFFSET], g[ra.POS]
+        pieces = [g[la.LENGTH]] if g[la.POS] < 0 else lengths(g[la.LENGTH])
+        offset, pos = g[la.OFFSET], g[la.POS]
         for n in pieces:
             piece = list(g)
-            piece[ra.OFFSET], piece[ra.POS], piece[ra.LENGTH], piece[ra.FOLLOWING] = offset, pos, n, -1
-            if g[ra.STREAM] in newest:
-                out[newest[g[ra.STREAM]]][ra.FOLLOWING] = len(out)
-            newest[g[ra.STREAM]] = len(out)
+            piece[la.OFFSET], piece[la.POS], piece[la.LENGTH], piece[la.FOLLOWING] = offset, pos, n, -1
+            if g[la.STREAM] in newest:
+                out[newest[g[la.STREAM]]][la.FOLLOWING] = len(out)
+            newest[g[la.STREAM]] = len(out)
             out.append(piece)
             offset += n
             pos += n
-    return np.array(out, np.int64).reshape(-1, ra.SEGMENT_FIELDS)
+    return np.array(out, np.int64).reshape(-1, la.SEGMENT_FIELDS)
 
 
 def run(lines: Lines, G: Segments, upto: Iterable[int] = (), *, tiny: bool = False) -> list[Row]:
     """The machine alone over segments of these lines, read in the given pieces; `tiny`: it must grow at every step."""
-    mute = lines.segments.streams[1::2, ra.MUTE] == 1
+    mute = lines.segments.streams[1::2, la.MUTE] == 1
     begins = lines.found.rows[lines.wanted, tcp.KNOWN + 1 - lines.client] == 2
     machine = Machine.for_sessions(lines.sessions, mute, begins)
     if tiny:

@@ -15,7 +15,7 @@ import pytest
 import streams
 from streams import TALKS
 
-from smtplab.capture import reassembly as ra
+from smtplab.capture import layout as la
 from smtplab.capture.read import read
 from smtplab.dialogue import state as st
 from smtplab.dialogue.lines import Lines, read_lines
@@ -75,7 +75,7 @@ def test_known_conversations(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_each_single_cut(name: str) -> None:
     found = lines(name)
-    for at in range(1, max(found.segments.rows[:, ra.LENGTH])):
+    for at in range(1, max(found.segments.rows[:, la.LENGTH])):
         cut = streams.recut(found.segments.rows, lambda n, at=at: [at, n - at] if at < n else [n])  # type: ignore[misc]
         assert streams.run(found, cut) == expected(name), at
 

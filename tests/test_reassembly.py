@@ -13,17 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from smtplab import schema
+from smtplab.capture import layout as la
 from smtplab.capture import reassembly as ra
 from smtplab.capture.connections import connections
 from smtplab.capture.packets import Packets
 from smtplab.capture.read import read
 from smtplab.capture.reassembly import (
     KEEP_ALIVE,
-    LOST,
     OUT_OF_ORDER,
     OVERLAP,
     RETRANSMISSION,
-    SNAPLEN,
     TRUNCATED,
     Segments,
 )
@@ -81,7 +80,7 @@ def test_any_pieces_of_one_text(spans: list[tuple[int, int]], isn: int) -> None:
     assert octets == bytes(TEXT[k] for k in sorted(seen))
     missing = {k for start, size, reason in holes for k in range(start, start + size)}
     assert missing == set(range(max(seen, default=-1) + 1)) - seen
-    assert all(reason == LOST for *_, reason in holes)
+    assert all(reason == la.LOST for *_, reason in holes)
 
 
 @given(PIECES)
@@ -96,14 +95,14 @@ def test_the_first_copy_of_an_octet_counts(spans: list[tuple[int, int]]) -> None
 
 
 def test_the_end_says_that_octets_are_missing() -> None:
-    assert client([(0, b"abc")], fin=10) == (b"abc", [(3, 7, LOST)])
+    assert client([(0, b"abc")], fin=10) == (b"abc", [(3, 7, la.LOST)])
 
 
 def test_the_peer_says_that_octets_are_missing() -> None:
     made = b.Conversation().client(b"abc")
     made.next_client += 5
     made.server(b"250 Ok\r\n")
-    assert stream(*segments(made.records)) == (b"abc", [(3, 5, LOST)])
+    assert stream(*segments(made.records)) == (b"abc", [(3, 5, la.LOST)])
 
 
 def test_an_acknowledgement_of_the_end_is_no_octet() -> None:
@@ -119,7 +118,7 @@ def test_a_snapped_packet_leaves_a_hole_that_says_so() -> None:
     time, octets = records[3]
     records[3] = (time, octets[:-2], len(octets))
     packets, parts = segments(records)
-    assert stream(packets, parts) == (b"abcdgh", [(4, 2, SNAPLEN)])
+    assert stream(packets, parts) == (b"abcdgh", [(4, 2, la.SNAPLEN)])
     assert parts.status.tolist() == [0, 0, 0, TRUNCATED, 0]
     assert parts.new.tolist() == [0, 0, 0, 4, 2]
 
@@ -139,14 +138,14 @@ def test_a_reply_is_handed_over_behind_what_it_acknowledges() -> None:
     made = b.Conversation().server(b"220 a\r\n").client(b"NOOP\r\n").server(b"250 Ok\r\n").client(b"QUIT\r\n")
     order = [0, 1, 2, 6, 5, 4, 3]  # all captured backwards
     _, parts = segments([(b.START + n, made.records[k][1]) for n, k in enumerate(order)])
-    assert parts.rows[:, ra.STREAM].tolist() == [1, 0, 1, 0]
+    assert parts.rows[:, la.STREAM].tolist() == [1, 0, 1, 0]
 
 
 def test_where_one_side_was_not_captured_nothing_waits_for_it() -> None:
     made = b.Conversation().server(b"220 a\r\n").client(b"NOOP\r\n").server(b"250 Ok\r\n").client(b"QUIT\r\n")
     packets, parts = segments([made.records[k] for k in (0, 4, 6)])
     assert stream(packets, parts, 0) == (b"NOOP\r\nQUIT\r\n", [])
-    assert parts.streams[1, ra.MUTE] == 1
+    assert parts.streams[1, la.MUTE] == 1
 
 
 def test_octets_of_no_window_are_not_taken() -> None:
@@ -159,7 +158,7 @@ def test_thousands_of_pieces_in_the_worst_order_take_linear_work_and_bounded_roo
     backwards = sent([(2 * k, b"x") for k in range(count, 0, -1)])
     _, parts = segments(backwards)
     assert len(parts.rows) <= 2 * count
-    assert parts.streams[0, ra.HELD] == 0
+    assert parts.streams[0, la.HELD] == 0
 
 
 @given(

@@ -19,23 +19,34 @@ from numpy.typing import NDArray
 
 from smtplab.capture import connections as tcp
 from smtplab.capture.connections import ACK, FIN, RST, SYN, Connections, signed32
+from smtplab.capture.layout import (
+    ACKED,
+    BASE,
+    CONFIRMED,
+    FINISHED,
+    FOLLOWING,
+    HEAD,
+    HELD,
+    HIGH,
+    LENGTH,
+    LOST,
+    MISSING,
+    MUTE,
+    NEWEST,
+    OFFSET,
+    PACKET,
+    POS,
+    REACHED,
+    REASON,
+    SEGMENT_FIELDS,
+    SNAPLEN,
+    STREAM,
+    STREAM_FIELDS,
+    TAIL,
+)
 from smtplab.capture.packets import Integers, Octets, Packets
 from smtplab.capture.records import be32
 from smtplab.kernels import Buffer, Column, Flags, Table, entry, kernel
-
-# Fields of a segment. Streams are 2 * session for the client's, 2 * session + 1 for the server's.
-STREAM, PACKET, OFFSET, POS, LENGTH, FOLLOWING, ACKED, REASON = range(8)
-SEGMENT_FIELDS = 8
-# POS is -1 in a hole. FOLLOWING is the next segment of the stream, -1 none yet. ACKED: octets of the peer's stream that the sender
-# had seen, -1 unknown. REASON, of a hole: LOST or SNAPLEN.
-LOST, SNAPLEN = 0, 1
-
-# Fields of a stream.
-BASE, REACHED, HEAD, TAIL, HELD, HIGH, NEWEST, MISSING, MUTE, FINISHED, CONFIRMED, FRESH = range(12)
-STREAM_FIELDS = 12
-# BASE: sequence number of offset 0. REACHED: octets handed over. HEAD, TAIL, HELD: held pieces. HIGH: end of the highest octet
-# captured. NEWEST: last segment. FINISHED: offset of the FIN, -1 none. CONFIRMED: octets that the peer acknowledged. FRESH: first
-# packet not yet met with.
 
 # Fields of a held piece.
 P_OFFSET, P_POS, P_LENGTH, P_PACKET, P_NEXT, P_BACK = range(6)

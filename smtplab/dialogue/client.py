@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from smtplab.capture.reassembly import ACKED, FOLLOWING, LENGTH, OFFSET, POS
+from smtplab.capture.layout import ACKED, FOLLOWING, LENGTH, OFFSET, POS
 from smtplab.dialogue import state as st
 from smtplab.dialogue.chunks import end_chunk, read_chunk
 from smtplab.dialogue.command_lines import break_line, read_line, take_for_accepted

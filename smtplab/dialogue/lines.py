@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from smtplab.capture import connections as tcp
-from smtplab.capture import reassembly
+from smtplab.capture import layout
 from smtplab.capture.connections import Connections, connections
 from smtplab.capture.packets import Integers, Packets
 from smtplab.capture.reassembly import Segments, segments
@@ -18,7 +18,7 @@ from smtplab.dialogue import transactions as tx
 from smtplab.dialogue.machine import Machine
 from smtplab.smtp import verbs
 
-LATEST = st.ROW_FIELDS  # a column behind the row's own: the latest packet that carried octets of it
+NOTHING = np.empty(0, np.int64)
 DATA_END, BDAT = verbs.NUMBER["DATA-END"], verbs.NUMBER["BDAT"]
 
 
@@ -56,13 +56,13 @@ class Lines:
     def stream(self, stream: int, offset: int = 0, limit: int | None = None, gaps: bytes | None = None) -> bytes:
         """A stream's octets from `offset` on: at most `limit`, and up to the first hole unless `gaps` says what fills one."""
         rows = self.segments.rows
-        mine = rows[rows[:, reassembly.STREAM] == stream]
+        mine = rows[rows[:, layout.STREAM] == stream]
         pieces, have = [], 0
-        for row in mine[mine[:, reassembly.OFFSET] + mine[:, reassembly.LENGTH] > offset]:
-            size, pos = int(row[reassembly.LENGTH]), int(row[reassembly.POS])
+        for row in mine[mine[:, layout.OFFSET] + mine[:, layout.LENGTH] > offset]:
+            size, pos = int(row[layout.LENGTH]), int(row[layout.POS])
             if pos < 0 and gaps is None:
                 break
-            skip = max(0, offset - int(row[reassembly.OFFSET]))
+            skip = max(0, offset - int(row[layout.OFFSET]))
             piece = (
                 self.packets.buf[pos + skip : pos + size].tobytes() if pos >= 0 else filled(gaps or b"", size - skip)
             )
@@ -130,11 +130,14 @@ def read_lines(packets: Packets, wanted: Wanted | None = None) -> Lines:
     rows = np.flatnonzero(chosen).astype(np.int64)
     streams = segments(packets, found, rows, heard.client)
     client = heard.client[rows]
-    mute = streams.streams[1::2, reassembly.MUTE] == 1
+    mute = streams.streams[1::2, layout.MUTE] == 1
     begins = found.rows[rows, tcp.KNOWN + 1 - client] == 2
     machine = Machine.for_sessions(len(rows), mute, begins, rows=len(streams.rows))
     machine.read(packets.buf, packets.words, streams.rows)
     machine.close(packets.buf, packets.words, streams.rows)
+    # what only the steps so far needed is let go of
+    packets = replace(packets, pos=NOTHING, captured=NOTHING, scope=NOTHING)
+    found.connection, found.side = NOTHING, NOTHING.astype(np.uint8)
     return _sorted(packets, found, rows, client, streams, machine)
 
 
@@ -144,10 +147,9 @@ def _sorted(
     state = machine.state
     first_command = starts(state[:, st.COMMANDS])
     first_reply = starts(state[:, st.REPLIES])
-    fields = st.ROW_FIELDS + 1
-    command = np.empty((fields, int(first_command[-1])), np.int64)
-    reply = np.empty((fields, int(first_reply[-1])), np.int64)
-    contents = np.empty((fields, len(wanted)), np.int64)
+    command = np.empty((st.COMMAND_FIELDS, int(first_command[-1])), np.int64)
+    reply = np.empty((st.REPLY_FIELDS, int(first_reply[-1])), np.int64)
+    contents = np.empty((st.COMMAND_FIELDS, len(wanted)), np.int64)
     opens = places.split(
         machine.rows, machine.written, streams.rows, first_command, first_reply, command, reply, contents
     )

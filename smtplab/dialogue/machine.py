@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from smtplab.capture.layout import LENGTH, STREAM
 from smtplab.capture.packets import Octets
-from smtplab.capture.reassembly import LENGTH, STREAM
 from smtplab.dialogue import state as st
 from smtplab.dialogue import tables
 from smtplab.dialogue.chunks import end_chunk

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from smtplab.capture.reassembly import FOLLOWING, LENGTH, PACKET, POS
+from smtplab.capture.layout import FOLLOWING, LENGTH, PACKET, POS
 from smtplab.dialogue import state as st
 from smtplab.kernels import Buffer, Column, Flags, Table, entry, kernel
 
@@ -31,27 +31,24 @@ def last_packet(G: Table, first: int, last: int) -> Any:
 def split(R: Table, nr: int, G: Table, first_command: Column, first_reply: Column, A: Table, B: Table, C: Table) -> Any:
     """Sort the machine's rows: commands to the columns of `A`, replies to `B`, open contents to `C`, by session and number.
 
-    `first_command` and `first_reply` say at which column a session begins. The columns' last field is the latest packet.
-    Returns the number of open contents.
+    `first_command` and `first_reply` say at which column a session begins. Each takes the fields that it has, from the first on;
+    LATEST is filled. Returns the number of open contents.
     """
     opens = 0
     for r in range(nr):
         c = R[r, st.SESSION]
-        latest = last_packet(G, R[r, st.FIRST_SEGMENT], R[r, st.LAST_SEGMENT])
+        R[r, st.LATEST] = last_packet(G, R[r, st.FIRST_SEGMENT], R[r, st.LAST_SEGMENT])
         if R[r, st.KIND] == st.COMMAND_ROW:
             i = first_command[c] + R[r, st.NUMBER]
-            for k in range(st.ROW_FIELDS):
+            for k in range(st.COMMAND_FIELDS):
                 A[k, i] = R[r, k]
-            A[st.ROW_FIELDS, i] = latest
         elif R[r, st.KIND] == st.REPLY_ROW:
             i = first_reply[c] + R[r, st.NUMBER]
-            for k in range(st.ROW_FIELDS):
+            for k in range(st.REPLY_FIELDS):
                 B[k, i] = R[r, k]
-            B[st.ROW_FIELDS, i] = latest
         else:
-            for k in range(st.ROW_FIELDS):
+            for k in range(st.COMMAND_FIELDS):
                 C[k, opens] = R[r, k]
-            C[st.ROW_FIELDS, opens] = latest
             opens += 1
     return opens
 

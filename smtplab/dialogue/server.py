@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from smtplab.capture.reassembly import ACKED, LENGTH, OFFSET, POS
+from smtplab.capture.layout import ACKED, LENGTH, OFFSET, POS
 from smtplab.dialogue import state as st
 from smtplab.dialogue.command_lines import (
     V_AUTH,

@@ -69,22 +69,24 @@ QUEUE_FIELDS = 6
 # CLIENT_ACKED when it was sent.
 
 # --- the rows written, lines as places: nothing is copied
-KIND, SESSION, NUMBER, VERB = 0, 1, 2, 3
-FIRST_SEGMENT, FIRST_POS, LAST_SEGMENT = 4, 5, 6  # place of the first octet, segment of the last
-OCTETS = 7  # of the line with its end; BDAT's with its chunk, DATA-END's with the content
-WORD = 8  # octets of the first word
-CODE, LINES, ANSWERS = 9, 10, 11  # of a reply: code (-1 none), lines, command answered (-1 none)
-AT = 12  # of a command: octets of its stream up to its end; of a reply: commands before it
-ODDITIES = 13
-BODY_SEGMENT, BODY_POS, BODY_RAW, BODY_STUFFED = (
-    14,
-    15,
-    16,
-    17,
-)  # content or chunk: place, octets as sent, dots to take away
+# of both kinds
+SESSION, NUMBER, VERB = 0, 1, 2
+FIRST_SEGMENT, FIRST_POS, LAST_SEGMENT = 3, 4, 5  # place of the first octet, segment of the last
+OCTETS = 6  # of the line with its end; BDAT's with its chunk, DATA-END's with the content
+AT = 7  # of a command: octets of its stream up to its end; of a reply: commands before it
+ODDITIES = 8
+LATEST = 9  # the latest packet that carried octets of it; filled when the rows are sorted
+# of a reply
+CODE, LINES, ANSWERS = 10, 11, 12  # code (-1 none), lines, command answered (-1 none)
+REPLY_FIELDS = 13
+# of a command
+WORD = 13  # octets of the first word
+BODY_SEGMENT, BODY_POS, BODY_RAW, BODY_STUFFED = 14, 15, 16, 17  # content or chunk: place, octets as sent, stuffed dots
 LAST = 18  # BDAT LAST
 DECLARED = 19  # BDAT's size, -1 invalid
-ROW_FIELDS = 20
+COMMAND_FIELDS = 20
+KIND = 20
+ROW_FIELDS = 21
 
 # kinds of rows
 COMMAND_ROW, REPLY_ROW, OPEN_CONTENT_ROW = 0, 1, 2

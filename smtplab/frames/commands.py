@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from smtplab import schema
-from smtplab.capture import reassembly
+from smtplab.capture import layout
 from smtplab.dialogue import state as st
 from smtplab.dialogue.envelope import envelopes
 from smtplab.dialogue.phases import PHASE_OF
@@ -97,7 +97,7 @@ def commands(wire: Wire, envelope: Envelopes) -> pd.DataFrame:
     before = np.where(first, -1, np.concatenate([[-1], reply[:-1]])) if n else reply
     before_segment = at(lines.reply[st.FIRST_SEGMENT], before)
     # (a command without one is followed by a pipelined one only where the server had been silent since)
-    server_spoke = lines.segments.streams[1::2, reassembly.MUTE][session] == 0
+    server_spoke = lines.segments.streams[1::2, layout.MUTE][session] == 0
     never = np.concatenate([[False], none[:-1]]) & ~first & server_spoke if n else none
     # from the previous reply to this command: the last reply whose first segment was handed over before the command's
     previous = (

@@ -84,9 +84,9 @@ def open(
         return Capture(stored.Stored(source))
 
     def read(show: bool | None = False) -> Any:
-        from smtplab import kernels
+        from smtplab.frames import first_start
 
-        kernels.announce()
+        first_start.prepare()
         from smtplab.dialogue.lines import Wanted
         from smtplab.frames.reading import Reading
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from smtplab import schema
 from smtplab.capture import connections as tcp
-from smtplab.capture import reassembly
+from smtplab.capture import layout
 from smtplab.capture.packets import Octets
 from smtplab.dialogue import state as st
 from smtplab.frames import columns
@@ -25,8 +25,8 @@ def packets(wire: Wire) -> pd.DataFrame:
     rows = np.flatnonzero(lines.segments.stream >= 0)
     stream = lines.segments.stream[rows]
     streams = lines.segments.streams
-    sent = streams[stream, reassembly.BASE]
-    seen = streams[stream ^ 1, reassembly.BASE]
+    sent = streams[stream, layout.BASE]
+    seen = streams[stream ^ 1, layout.BASE]
     flags = p.flags[rows].astype(np.int64)
     header = p.tcp[rows]
     seq = _signed(_be32(p.buf, header + 4) - sent)
@@ -67,19 +67,19 @@ def gaps(wire: Wire) -> pd.DataFrame:
     """Each stretch of a stream that the capture lacks."""
     lines = wire.lines
     segment = lines.segments.rows
-    holes = np.flatnonzero(segment[:, reassembly.POS] < 0)
-    stream = segment[holes, reassembly.STREAM]
-    behind = segment[holes, reassembly.FOLLOWING]
-    packet = np.where(behind >= 0, at(segment[:, reassembly.PACKET], behind), -1)
-    reason = np.where(segment[holes, reassembly.REASON] == reassembly.SNAPLEN, SNAPLEN, LOST)
+    holes = np.flatnonzero(segment[:, layout.POS] < 0)
+    stream = segment[holes, layout.STREAM]
+    behind = segment[holes, layout.FOLLOWING]
+    packet = np.where(behind >= 0, at(segment[:, layout.PACKET], behind), -1)
+    reason = np.where(segment[holes, layout.REASON] == layout.SNAPLEN, SNAPLEN, LOST)
     # a hole behind which nothing of the stream was captured, in a session that was still open: the capture ended first
     outcome_open = ~_ended(wire)
     reason = np.where((behind < 0) & (reason == LOST) & outcome_open[stream >> 1], AT_END, reason)
     begun_before = _begun_before(wire)
     first_packet = _first_packets(wire, begun_before)
     order_stream = np.concatenate([begun_before, stream])
-    offset = np.concatenate([0 * begun_before, segment[holes, reassembly.OFFSET]])
-    size = np.concatenate([0 * begun_before, segment[holes, reassembly.LENGTH]])
+    offset = np.concatenate([0 * begun_before, segment[holes, layout.OFFSET]])
+    size = np.concatenate([0 * begun_before, segment[holes, layout.LENGTH]])
     unknown = np.concatenate([np.ones(len(begun_before), bool), np.zeros(len(holes), bool)])
     packet = np.concatenate([first_packet, packet])
     reason = np.concatenate([AT_START + 0 * begun_before, reason])
@@ -127,6 +127,6 @@ def _first_packets(wire: Wire, streams: Integers) -> Integers:
     """The first packet with payload of each of these streams."""
     segment = wire.lines.segments.rows
     first = np.full(2 * wire.lines.sessions + 1, -1, np.int64)
-    rows = np.flatnonzero(segment[:, reassembly.POS] >= 0)[::-1]
-    first[segment[rows, reassembly.STREAM]] = segment[rows, reassembly.PACKET]
+    rows = np.flatnonzero(segment[:, layout.POS] >= 0)[::-1]
+    first[segment[rows, layout.STREAM]] = segment[rows, layout.PACKET]
     return first[streams]

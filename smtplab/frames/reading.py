@@ -7,9 +7,10 @@ from functools import cached_property
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 
 from smtplab import kernels
-from smtplab.capture import reassembly
+from smtplab.capture import layout
 from smtplab.capture.packets import Damage, Packets
 from smtplab.capture.read import read
 from smtplab.dialogue import phases as stretching
@@ -66,6 +67,7 @@ class Reading:
             "gaps": lambda: packets.gaps(self.wire),
         }
         made = makers[name]()
+        pa.default_memory_pool().release_unused()  # Arrow would keep what its work took, a quarter of the frames again
         kernels.remember()
         return made
 
@@ -95,6 +97,6 @@ class Reading:
     def stream(self, session: int, *, server: bool, gaps: bytes | None) -> tuple[bytes, int]:
         """A stream's octets up to its first hole, or with `gaps` put into holes; and how many octets of it are missing."""
         stream = 2 * session + int(server)
-        missing = int(self.lines.segments.streams[stream, reassembly.MISSING])
+        missing = int(self.lines.segments.streams[stream, layout.MISSING])
         octets = self.lines.stream(stream, gaps=gaps)
         return self.wire.masked(session, octets, server=server, gaps=gaps), missing

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from smtplab import schema
 from smtplab.capture import connections as tcp
-from smtplab.capture import reassembly
+from smtplab.capture import layout
 from smtplab.dialogue import state as st
 from smtplab.dialogue.lines import Lines, starts
 from smtplab.frames import columns
@@ -56,7 +56,7 @@ def sessions(t: Transactions) -> pd.DataFrame:
     quit_[session[verb == QUIT]] = True
     outcome = np.where(quit_, QUITS, np.where(was_reset, RESET, np.where(finished.any(1), CLOSED, OPEN)))
     streams = lines.segments.streams
-    missing = streams[0::2, reassembly.MISSING] + streams[1::2, reassembly.MISSING]
+    missing = streams[0::2, layout.MISSING] + streams[1::2, layout.MISSING]
     rcpt = (verb == RCPT) & (lines.code // 100 == 2)
 
     tls, hellos_seen = _tls(lines)
@@ -90,8 +90,8 @@ def sessions(t: Transactions) -> pd.DataFrame:
             "transactions": np.bincount(t.session, minlength=count),
             "messages": np.bincount(accepted, minlength=count),
             "recipients": np.bincount(session[rcpt], minlength=count),
-            "client_bytes": streams[0::2, reassembly.REACHED].copy(),
-            "server_bytes": streams[1::2, reassembly.REACHED].copy(),
+            "client_bytes": streams[0::2, layout.REACHED].copy(),
+            "server_bytes": streams[1::2, layout.REACHED].copy(),
             "rtt": columns.span(synack_time - syn_time, ~shaken | (synack_time < syn_time)),
             "outcome": columns.choice(outcome, schema.SESSION_OUTCOME),
             "complete": shaken & (finished.all(1) | was_reset) & (missing == 0),

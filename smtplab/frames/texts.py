@@ -16,6 +16,7 @@ from smtplab.dialogue import places
 from smtplab.dialogue import state as st
 from smtplab.dialogue.lines import BDAT, DATA_END, Lines, starts
 from smtplab.frames.columns import Integers, Mask
+from smtplab.frames.columns import at as at_rows
 from smtplab.printable import printable
 from smtplab.smtp import auth, verbs
 
@@ -152,11 +153,22 @@ def mask(lines: CommandLines, verb: Integers) -> None:
 
 @dataclass(slots=True)
 class ReplyTexts:
-    """The server's replies: texts (lines joined by line feeds), enhanced codes, last lines, all as Arrow text."""
+    """The server's replies as Arrow text: `text`, the lines of each joined by line feeds, and `enhanced`, the codes.
+
+    `raw` holds the texts, `begins` and `ends` say where each one's last line lies there.
+    """
 
     text: pa.Array
     enhanced: pa.Array
-    last_line: pa.Array
+    raw: Octets
+    begins: Integers
+    ends: Integers
+    dirty: Mask
+
+    def last_lines(self, rows: Integers) -> pa.Array:
+        """The last line of these replies; -1 gives a missing one."""
+        begins = at_rows(self.begins, rows)
+        return cut(self.raw, begins, at_rows(self.ends, rows) - begins, at_rows(self.dirty, rows), rows < 0)
 
 
 def reply_texts(lines: Lines, secrets_said: dict[int, list[bytes]]) -> ReplyTexts:
@@ -184,10 +196,9 @@ def reply_texts(lines: Lines, secrets_said: dict[int, list[bytes]]) -> ReplyText
     for session, secrets in secrets_said.items():
         _mask_echoes(raw, at, int(lines.first_reply[session]), int(lines.first_reply[session + 1]), secrets)
     bad = (dirty > 0) | (reply[st.ODDITIES] & (st.BARE_CR | st.GAP | st.UNFINISHED) > 0)
-    start, size = at[:-1], np.diff(at)
-    text = cut(raw, start, size, bad)
-    tail = cut(raw, last, at[1:] - last, bad)
-    return ReplyTexts(text, enhanced_codes(enhanced), tail)
+    # where nothing is to be repaired, the buffer itself becomes the column
+    text = cut(raw, at[:-1], np.diff(at), bad) if bad.any() else arrow_text(raw[: at[-1]], at)
+    return ReplyTexts(text, enhanced_codes(enhanced), raw, last, at[1:], bad)
 
 
 def secrets_said(lines: Lines, clear: CommandLines, identity: dict[int, str | None]) -> dict[int, list[bytes]]:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from smtplab import schema
 from smtplab.capture import connections as tcp
-from smtplab.capture import reassembly
+from smtplab.capture import layout
 from smtplab.dialogue import phases
 from smtplab.dialogue import state as st
 from smtplab.dialogue.lines import BDAT, DATA_END
@@ -52,12 +52,10 @@ def opaque_since(wire: Wire) -> Integers:
     for stream, field in ((0, st.CLIENT_TLS), (1, st.SERVER_TLS)):
         offset = lines.state[:, field]
         for session in np.flatnonzero(offset >= 0).tolist():
-            mine = np.flatnonzero(
-                (segment[:, reassembly.STREAM] == 2 * session + stream) & (segment[:, reassembly.POS] >= 0)
-            )
-            mine = mine[segment[mine, reassembly.OFFSET] + segment[mine, reassembly.LENGTH] > offset[session]]
+            mine = np.flatnonzero((segment[:, layout.STREAM] == 2 * session + stream) & (segment[:, layout.POS] >= 0))
+            mine = mine[segment[mine, layout.OFFSET] + segment[mine, layout.LENGTH] > offset[session]]
             if len(mine):
-                time = int(lines.packets.time[segment[mine[0], reassembly.PACKET]])
+                time = int(lines.packets.time[segment[mine[0], layout.PACKET]])
                 since[session] = time if since[session] < 0 else min(time, int(since[session]))
     return since
 
@@ -117,9 +115,9 @@ def _last_transaction(wire: Wire) -> Integers:
 def frame(wire: Wire, stretches: phases.Stretches) -> pd.DataFrame:
     """Each stretch of each session."""
     s, segment = stretches, wire.lines.segments.rows
-    held = np.flatnonzero(segment[:, reassembly.POS] >= 0)
-    session = segment[held, reassembly.STREAM] >> 1
-    time = wire.lines.packets.time[segment[held, reassembly.PACKET]]
+    held = np.flatnonzero(segment[:, layout.POS] >= 0)
+    session = segment[held, layout.STREAM] >> 1
+    time = wire.lines.packets.time[segment[held, layout.PACKET]]
     order = np.lexsort((time, session))
     held, session, time = held[order], session[order], time[order]
     octets = np.zeros((max(1, len(s.session)), 2), np.int64)
@@ -129,8 +127,8 @@ def frame(wire: Wire, stretches: phases.Stretches) -> pd.DataFrame:
             s.end,
             session,
             time,
-            segment[held, reassembly.LENGTH],
-            segment[held, reassembly.STREAM] & 1,
+            segment[held, layout.LENGTH],
+            segment[held, layout.STREAM] & 1,
             octets,
         )
     octets = octets[: len(s.session)]

@@ -269,7 +269,7 @@ def _last_lines(t: Transactions) -> pa.Array:
     """Of each transaction, the last line of its last reply, with its code."""
     replies = t.wire.replies
     last = _last_reply(t)
-    text = texts.with_code(at(t.wire.lines.reply[st.CODE], last), columns.chosen(replies.last_line, last))
+    text = texts.with_code(at(t.wire.lines.reply[st.CODE], last), replies.last_lines(last))
     return columns.chosen(text, np.where(last < 0, -1, np.arange(t.count)))
 
 

@@ -8,9 +8,9 @@ from functools import cached_property
 import numpy as np
 import pyarrow as pa
 
-from smtplab.capture import reassembly
+from smtplab.capture import layout
 from smtplab.dialogue import state as st
-from smtplab.dialogue.lines import LATEST, Lines
+from smtplab.dialogue.lines import Lines
 from smtplab.frames import texts
 from smtplab.frames.columns import Integers, Mask, at
 from smtplab.printable import printable
@@ -77,11 +77,11 @@ class Wire:
         verb, segment = texts.with_auth(shown, lines.command[st.VERB]), lines.segments.rows
         rows = np.arange(lines.first_command[session], lines.first_command[session + 1])
         first = lines.command[st.FIRST_SEGMENT][rows]
-        offsets = segment[first, reassembly.OFFSET] + lines.command[st.FIRST_POS][rows] - segment[first, reassembly.POS]
-        holes = segment[(segment[:, reassembly.STREAM] == 2 * session) & (segment[:, reassembly.POS] < 0)]
+        offsets = segment[first, layout.OFFSET] + lines.command[st.FIRST_POS][rows] - segment[first, layout.POS]
+        holes = segment[(segment[:, layout.STREAM] == 2 * session) & (segment[:, layout.POS] < 0)]
         if gaps == b"":  # holes are left out: what is behind them stands that much earlier
-            behind = holes[:, reassembly.OFFSET][None, :] < offsets[:, None]
-            offsets = offsets - np.where(behind, holes[:, reassembly.LENGTH][None, :], 0).sum(axis=1)
+            behind = holes[:, layout.OFFSET][None, :] < offsets[:, None]
+            offsets = offsets - np.where(behind, holes[:, layout.LENGTH][None, :], 0).sum(axis=1)
         bounds = [*offsets.tolist(), len(out)]
         for row, line_at, next_at in zip(rows.tolist(), bounds, bounds[1:], strict=False):
             if verb[row] not in (AUTH, AUTH_RESPONSE):
@@ -135,7 +135,7 @@ class Wire:
     @cached_property
     def command_packet(self) -> Integers:
         """The packet after which each command was whole."""
-        packet: Integers = self.lines.command[LATEST]
+        packet: Integers = self.lines.command[st.LATEST]
         return packet
 
     @cached_property
@@ -147,7 +147,7 @@ class Wire:
     def reply_packet(self) -> Integers:
         """The packet with each reply's first octet."""
         rows = self.lines.segments.rows
-        packet: Integers = rows[:, reassembly.PACKET][self.lines.reply[st.FIRST_SEGMENT]]
+        packet: Integers = rows[:, layout.PACKET][self.lines.reply[st.FIRST_SEGMENT]]
         return packet
 
     @cached_property
@@ -158,7 +158,7 @@ class Wire:
     @cached_property
     def reply_end_time(self) -> Integers:
         """The time of the packet with each reply's last octet."""
-        return at(self.lines.packets.time, self.lines.reply[LATEST])
+        return at(self.lines.packets.time, self.lines.reply[st.LATEST])
 
     def frame(self, packet: Integers) -> Integers:
         """The packets' numbers in their files."""

@@ -1,0 +1,16 @@
+"""The fields of segments and streams: numbers for the kernels that write such rows, and for everyone who reads them."""
+
+from __future__ import annotations
+
+# Fields of a segment. Streams are 2 * session for the client's, 2 * session + 1 for the server's.
+STREAM, PACKET, OFFSET, POS, LENGTH, FOLLOWING, ACKED, REASON = range(8)
+SEGMENT_FIELDS = 8
+# POS is -1 in a hole. FOLLOWING is the next segment of the stream, -1 none yet. ACKED: octets of the peer's stream that the sender
+# had seen, -1 unknown. REASON, of a hole: LOST or SNAPLEN.
+LOST, SNAPLEN = 0, 1
+
+# Fields of a stream.
+BASE, REACHED, HEAD, TAIL, HELD, HIGH, NEWEST, MISSING, MUTE, FINISHED, CONFIRMED = range(11)
+STREAM_FIELDS = 11
+# BASE: sequence number of offset 0. REACHED: octets handed over. HEAD, TAIL, HELD: held pieces. HIGH: end of the highest octet
+# captured. NEWEST: last segment. FINISHED: offset of the FIN, -1 none. CONFIRMED: octets that the peer acknowledged.

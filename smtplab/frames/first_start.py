@@ -1,0 +1,43 @@
+"""The first start on a machine, which compiles every kernel: said aloud, and done on two cores where there are two."""
+
+from __future__ import annotations
+
+import functools
+import os
+import subprocess
+import sys
+
+from smtplab import kernels
+
+# About half of the work each; a kernel's file is compiled by importing it, and its machine code is then found in the cache.
+HERE = "smtplab.dialogue.machine"
+BESIDE = (
+    "smtplab.capture.read", "smtplab.capture.reassembly", "smtplab.dialogue.detect", "smtplab.dialogue.envelope",
+    "smtplab.dialogue.places", "smtplab.dialogue.transactions",
+)  # fmt: skip
+
+
+@functools.cache  # once a process
+def prepare() -> None:
+    """Compile what is not in the cache; takes no time where everything is."""
+    if not kernels.COMPILED or kernels.ready():
+        return
+    print("smtplab: compiling its readers once for this machine, about 20 seconds ...", file=sys.stderr, flush=True)
+    beside = _beside() if (os.cpu_count() or 1) > 1 else None
+    __import__(HERE)
+    if beside is not None:
+        beside.wait()
+
+
+def _beside() -> subprocess.Popen[bytes] | None:
+    """A second Python that compiles its half, and imports nothing from the folder it is started in (-P).
+
+    None where none can be started, which costs time only.
+    """
+    nothing = subprocess.DEVNULL
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-P", "-c", f"import {', '.join(BESIDE)}"], stdin=nothing, stdout=nothing, stderr=nothing
+        )
+    except OSError:
+        return None
