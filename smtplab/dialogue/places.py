@@ -28,13 +28,14 @@ def last_packet(G: Table, first: int, last: int) -> Any:
 
 
 @entry
-def split(R: Table, nr: int, G: Table, first_command: Column, first_reply: Column, A: Table, B: Table, C: Table) -> Any:
+def split(
+    R: Table, nr: int, G: Table, first_command: Column, first_reply: Column, A: Table, B: Table, C: Table, opens: int
+) -> Any:
     """Sort the machine's rows: commands to the columns of `A`, replies to `B`, open contents to `C`, by session and number.
 
     `first_command` and `first_reply` say at which column a session begins. Each takes the fields that it has, from the first on;
-    LATEST is filled. Returns the number of open contents.
+    LATEST is filled. `opens` contents are there already; returns how many there are now.
     """
-    opens = 0
     for r in range(nr):
         c = R[r, st.SESSION]
         R[r, st.LATEST] = last_packet(G, R[r, st.FIRST_SEGMENT], R[r, st.LAST_SEGMENT])

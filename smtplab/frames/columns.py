@@ -88,7 +88,7 @@ def at(values: NDArray[Any], rows: Integers) -> NDArray[Any]:
     """The values at these rows, the first value (or 0) where the row is -1: callers mask those."""
     if len(values) == 0:
         return np.zeros(len(rows), values.dtype)
-    found: NDArray[Any] = values[np.where(rows < 0, 0, rows)]
+    found: NDArray[Any] = np.take(values, rows, mode="clip")
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -121,14 +122,30 @@ def _mask_echoes(raw: Octets, at: Integers, first: int, last: int, secrets: list
     raw[begin:end] = np.frombuffer(text, np.uint8)
 
 
-def secret_of(lines: CommandLines, row: int, verb: int) -> tuple[int, int]:
-    """Where in the buffer the secret of an AUTH or AUTH-RESPONSE row begins and ends; for AUTH, its initial response."""
-    begin, end = int(lines.argument[row]), int(lines.start[row] + lines.size[row])
-    if verb == AUTH:
-        start = int(lines.start[row])
-        head = BEFORE_INITIAL.match(lines.raw[start:end].tobytes())
-        begin = start + head.end() if head else end
-    return begin, end
+class Secret(NamedTuple):
+    """What one AUTH or AUTH-RESPONSE row sent: where it begins in the lines' buffer, and its octets."""
+
+    row: int
+    begin: int
+    octets: bytes
+
+
+def secrets_of(lines: CommandLines, verb: Integers) -> list[Secret]:
+    """What AUTH sent: each AUTH-RESPONSE, and of each AUTH its initial response (empty where it has none)."""
+    verb = with_auth(lines, verb)
+    rows = np.flatnonzero((verb == AUTH) | (verb == AUTH_RESPONSE))
+    starts_, ends = lines.start[rows], (lines.start + lines.size)[rows]
+    found = []
+    places_ = zip(rows.tolist(), starts_.tolist(), ends.tolist(), lines.argument[rows].tolist(), strict=True)
+    for row, start, end, argument in places_:
+        if verb[row] == AUTH:
+            line = lines.raw[start:end].tobytes()
+            head = BEFORE_INITIAL.match(line)
+            begin = start + head.end() if head else end
+            found.append(Secret(row, begin, line[begin - start :]))
+        else:
+            found.append(Secret(row, argument, lines.raw[argument:end].tobytes()))
+    return found
 
 
 def with_auth(lines: CommandLines, verb: Integers) -> Integers:
@@ -143,12 +160,11 @@ def with_auth(lines: CommandLines, verb: Integers) -> Integers:
     return found
 
 
-def mask(lines: CommandLines, verb: Integers) -> None:
-    """Mask what AUTH sends, in the buffer itself: nothing made from it later can show it."""
-    verb = with_auth(lines, verb)
-    for row in np.flatnonzero((verb == AUTH) | (verb == AUTH_RESPONSE)):
-        begin, end = secret_of(lines, int(row), int(verb[row]))
-        lines.raw[begin:end] = np.frombuffer(auth.mask(lines.raw[begin:end].tobytes()), np.uint8)
+def mask(lines: CommandLines, secrets: list[Secret]) -> None:
+    """Mask what AUTH sent, in the buffer itself: nothing made from it later can show it."""
+    for secret in secrets:
+        end = secret.begin + len(secret.octets)
+        lines.raw[secret.begin : end] = np.frombuffer(auth.mask(secret.octets), np.uint8)
 
 
 @dataclass(slots=True)
@@ -171,28 +187,34 @@ class ReplyTexts:
         return cut(self.raw, begins, at_rows(self.ends, rows) - begins, at_rows(self.dirty, rows), rows < 0)
 
 
-def reply_texts(lines: Lines, secrets_said: dict[int, list[bytes]]) -> ReplyTexts:
-    """Gather the replies; `secrets_said` a session, octets that AUTH sent and that no text may echo."""
+class Gathered(NamedTuple):
+    """The server's replies as they stood on the wire, behind each other."""
+
+    raw: Octets
+    offsets: Integers
+    dirty: Octets
+
+
+def gather_replies(lines: Lines) -> Gathered:
+    """Gather the replies."""
     reply = lines.reply
-    n = reply.shape[1]
     offsets = starts(reply[st.OCTETS])
     raw = np.empty(int(offsets[-1]), np.uint8)
-    dirty = np.zeros(n, np.uint8)
-    places.gather(
-        lines.packets.buf,
-        lines.segments.rows,
-        reply[st.FIRST_SEGMENT],
-        reply[st.FIRST_POS],
-        reply[st.OCTETS],
-        offsets,
-        raw,
-        dirty,
-    )
+    dirty = np.zeros(reply.shape[1], np.uint8)
+    segment, pos = reply[st.FIRST_SEGMENT], reply[st.FIRST_POS]
+    places.gather(lines.packets.buf, lines.segments.rows, segment, pos, reply[st.OCTETS], offsets, raw, dirty)
+    return Gathered(raw, offsets, dirty)
+
+
+def reply_texts(lines: Lines, gathered: Gathered, secrets_said: dict[int, list[bytes]]) -> ReplyTexts:
+    """Make texts of the replies, in the buffer itself; `secrets_said` a session, octets that AUTH sent and no text may echo."""
+    raw, offsets, dirty = gathered
+    reply = lines.reply
+    n = reply.shape[1]
     at = np.empty(n + 1, np.int64)
     enhanced, last = np.empty(n, np.int64), np.empty(n, np.int64)
-    places.reply_texts(
-        raw, offsets, reply[st.CODE], raw, at, enhanced, last
-    )  # texts are shorter: written over what was read
+    # texts are shorter than what they are made from: they are written over it
+    places.reply_texts(raw, offsets, reply[st.CODE], raw, at, enhanced, last)
     for session, secrets in secrets_said.items():
         _mask_echoes(raw, at, int(lines.first_reply[session]), int(lines.first_reply[session + 1]), secrets)
     bad = (dirty > 0) | (reply[st.ODDITIES] & (st.BARE_CR | st.GAP | st.UNFINISHED) > 0)
@@ -201,17 +223,14 @@ def reply_texts(lines: Lines, secrets_said: dict[int, list[bytes]]) -> ReplyText
     return ReplyTexts(text, enhanced_codes(enhanced), raw, last, at[1:], bad)
 
 
-def secrets_said(lines: Lines, clear: CommandLines, identity: dict[int, str | None]) -> dict[int, list[bytes]]:
+def secrets_said(lines: Lines, secrets: list[Secret], identity: dict[int, str | None]) -> dict[int, list[bytes]]:
     """What AUTH sent, a session: as sent and decoded, longest first, so that an echo of it can be masked; but not the identity."""
-    verb = with_auth(clear, lines.command[st.VERB])
     said: dict[int, set[bytes]] = {}
-    for row in np.flatnonzero((verb == AUTH) | (verb == AUTH_RESPONSE)):
-        begin, end = secret_of(clear, int(row), int(verb[row]))
-        text = clear.raw[begin:end].tobytes()
-        decoded = _decoded(text)
-        session = int(lines.command[st.SESSION][row])
+    sessions = lines.command[st.SESSION][[secret.row for secret in secrets]].tolist() if secrets else []
+    for secret, session in zip(secrets, sessions, strict=True):
+        decoded = _decoded(secret.octets)
         known = (identity.get(session) or "").encode()
-        said.setdefault(session, set()).update({text, decoded, *decoded.split(b"\0")} - {known})
+        said.setdefault(session, set()).update({secret.octets, decoded, *decoded.split(b"\0")} - {known})
     return {
         session: sorted((s for s in found if len(s) >= SHORTEST_ECHO), key=len, reverse=True)
         for session, found in said.items()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -38,13 +39,19 @@ class Wire:
     @cached_property
     def commands(self) -> texts.CommandLines:
         """The client's lines; masked, unless secrets were asked for."""
-        clear = texts.command_lines(self.lines)
-        self.logins = self._logins(clear)
-        self._said: dict[int, list[bytes]] = {}
-        if not self.secrets:
-            known = {session: login.identity for session, login in self.logins.items()}
-            self._said = texts.secrets_said(self.lines, clear, known)
-            texts.mask(clear, self.lines.command[st.VERB])
+        with ThreadPoolExecutor(
+            1
+        ) as beside:  # a kernel that lets go of Python's lock, while Python looks through the AUTHs
+            gathered = beside.submit(texts.gather_replies, self.lines)
+            clear = texts.command_lines(self.lines)
+            self.logins = self._logins(clear)
+            self._said: dict[int, list[bytes]] = {}
+            if not self.secrets:
+                known = {session: login.identity for session, login in self.logins.items()}
+                secrets = texts.secrets_of(clear, self.lines.command[st.VERB])
+                self._said = texts.secrets_said(self.lines, secrets, known)
+                texts.mask(clear, secrets)
+            self._gathered: texts.Gathered | None = gathered.result()
         return clear
 
     @cached_property
@@ -56,7 +63,8 @@ class Wire:
     def replies(self) -> texts.ReplyTexts:
         """The server's texts; they echo no secret."""
         _ = self.commands
-        return texts.reply_texts(self.lines, self._said)
+        gathered, self._gathered = self._gathered, None  # its buffer becomes the texts
+        return texts.reply_texts(self.lines, gathered or texts.gather_replies(self.lines), self._said)
 
     @property
     def login(self) -> dict[int, Login]:
@@ -74,7 +82,8 @@ class Wire:
                 octets = octets.replace(secret, b"*" * len(secret))
             return octets
         lines, out = self.lines, bytearray(octets)
-        verb, segment = texts.with_auth(shown, lines.command[st.VERB]), lines.segments.rows
+        segment = lines.segments.rows
+        masked = {secret.row: secret for secret in texts.secrets_of(shown, lines.command[st.VERB])}
         rows = np.arange(lines.first_command[session], lines.first_command[session + 1])
         first = lines.command[st.FIRST_SEGMENT][rows]
         offsets = segment[first, layout.OFFSET] + lines.command[st.FIRST_POS][rows] - segment[first, layout.POS]
@@ -84,13 +93,13 @@ class Wire:
             offsets = offsets - np.where(behind, holes[:, layout.LENGTH][None, :], 0).sum(axis=1)
         bounds = [*offsets.tolist(), len(out)]
         for row, line_at, next_at in zip(rows.tolist(), bounds, bounds[1:], strict=False):
-            if verb[row] not in (AUTH, AUTH_RESPONSE):
+            if row not in masked:
                 continue
-            begin, end = texts.secret_of(shown, row, int(verb[row]))
+            _, begin, stars = masked[row]
             start = min(line_at + begin - int(shown.start[row]), len(out))
-            size = end - begin if self.whole[row] else next_at - start  # cut by a hole: all up to the next line
+            size = len(stars) if self.whole[row] else next_at - start  # cut by a hole: all up to the next line
             size = max(0, min(size, len(out) - start))
-            out[start : start + size] = shown.raw[begin:end].tobytes().ljust(size, b"*")[:size]
+            out[start : start + size] = stars.ljust(size, b"*")[:size]
         return bytes(out)
 
     def _logins(self, clear: texts.CommandLines) -> dict[int, Login]:
