@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 
-class Picture:
+class Picture(ABC):
     """A picture of a frame. In Jupyter it is a PNG, which every front end shows; in a terminal it is its sentence."""
 
     sentence: str
     width: float
     height: float
 
+    @abstractmethod
     def svg(self) -> str:
         """The picture as SVG text."""
-        raise NotImplementedError
 
+    @abstractmethod
     def png(self, scale: float = 2) -> bytes:
         """The picture as PNG octets."""
-        raise NotImplementedError
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the picture to a file whose name ends in .svg or .png; gives the path back.
