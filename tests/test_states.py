@@ -33,8 +33,8 @@ def test_effects_agree_with_states() -> None:
         if effect == ENDS:  # only what is open ends, and then nothing is open
             assert state in OPEN, case
             assert after not in OPEN, case
-        elif effect == OPENS:
-            assert after in OPEN, case
+        elif effect == OPENS:  # but for the one chunk of a transaction without MAIL: opened and ended by one reply
+            assert (after in OPEN) != (verb in ("BDAT", "BURL") and last), case
         else:
             assert (state in OPEN) == (after in OPEN), case
 

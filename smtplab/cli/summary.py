@@ -94,7 +94,8 @@ def _refused(capture: Capture, terminal: Terminal) -> Iterator[str]:
         return
     verbs = capture.commands[["session", "command", "verb"]]
     replies = replies.merge(verbs, how="left", on=["session", "command"])
-    replies["verb"] = replies["verb"].fillna("greeting")
+    unasked = replies["reply"].gt(0).map({True: "nothing", False: "greeting"})
+    replies["verb"] = replies["verb"].fillna(unasked)
     replies["enhanced_code"] = replies["enhanced_code"].fillna("")
     groups = replies.groupby(["code", "enhanced_code", "verb"], sort=False)
     codes = groups.agg(number=("code", "size"), sessions=("session", "nunique"), first=("text", "first"))
