@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from smtplab.dialogue import state as st
+from smtplab.dialogue.verb_numbers import V_BDAT
 from smtplab.dialogue.written import enqueue, write
 from smtplab.kernels import Table, kernel
-from smtplab.smtp.verbs import NUMBER as VERB_NUMBER
-
-V_BDAT = VERB_NUMBER["BDAT"]
 
 BLANK, TAB = 32, 9
 

@@ -7,19 +7,19 @@ from typing import Any
 from smtplab.dialogue import state as st
 from smtplab.dialogue.chunks import A_BEFORE, A_BETWEEN, A_DIGITS, A_LAST, chunk_size, end_chunk
 from smtplab.dialogue.content import begin_content
+from smtplab.dialogue.verb_numbers import (
+    V_AUTH,
+    V_AUTH_RESPONSE,
+    V_BDAT,
+    V_DATA,
+    V_DATA_END,
+    V_PROXY,
+    V_STARTTLS,
+    V_UNKNOWN,
+)
 from smtplab.dialogue.written import dequeue, enqueue, write
 from smtplab.kernels import Buffer, Flags, Table, kernel
-from smtplab.smtp.verbs import NUMBER as VERB_NUMBER
 from smtplab.smtp.verbs import PACKED_OCTETS
-
-V_UNKNOWN = VERB_NUMBER["?"]
-V_DATA_END = VERB_NUMBER["DATA-END"]
-V_AUTH_RESPONSE = VERB_NUMBER["AUTH-RESPONSE"]
-V_AUTH = VERB_NUMBER["AUTH"]
-V_BDAT = VERB_NUMBER["BDAT"]
-V_DATA = VERB_NUMBER["DATA"]
-V_STARTTLS = VERB_NUMBER["STARTTLS"]
-V_PROXY = VERB_NUMBER["PROXY"]
 
 CR, LF, DOT, BLANK, TAB = 13, 10, 46, 32, 9
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from smtplab.dialogue import state as st
+from smtplab.dialogue.verb_numbers import V_DATA_END
 from smtplab.dialogue.written import enqueue, write
 from smtplab.kernels import Buffer, Table, Words, kernel
-from smtplab.smtp.verbs import NUMBER as VERB_NUMBER
-
-V_DATA_END = VERB_NUMBER["DATA-END"]
 
 CR, LF, DOT = 13, 10, 46
 

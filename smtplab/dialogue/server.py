@@ -7,29 +7,29 @@ from typing import Any
 from smtplab.capture.layout import ACKED, LENGTH, OFFSET, POS
 from smtplab.dialogue import state as st
 from smtplab.dialogue.command_lines import (
+    take_for_accepted,
+)
+from smtplab.dialogue.content import begin_content, end_content
+from smtplab.dialogue.verb_numbers import (
     V_AUTH,
     V_AUTH_RESPONSE,
     V_BDAT,
     V_DATA,
     V_DATA_END,
+    V_EHLO,
+    V_EXPN,
+    V_HELO,
+    V_LHLO,
+    V_MAIL,
+    V_QUIT,
+    V_RCPT,
+    V_RSET,
     V_STARTTLS,
-    take_for_accepted,
+    V_VRFY,
+    V_XCLIENT,
 )
-from smtplab.dialogue.content import begin_content, end_content
 from smtplab.dialogue.written import dequeue, write
 from smtplab.kernels import Buffer, Table, kernel
-from smtplab.smtp.verbs import NUMBER as VERB_NUMBER
-
-V_EHLO = VERB_NUMBER["EHLO"]
-V_EXPN = VERB_NUMBER["EXPN"]
-V_HELO = VERB_NUMBER["HELO"]
-V_LHLO = VERB_NUMBER["LHLO"]
-V_MAIL = VERB_NUMBER["MAIL"]
-V_QUIT = VERB_NUMBER["QUIT"]
-V_RCPT = VERB_NUMBER["RCPT"]
-V_RSET = VERB_NUMBER["RSET"]
-V_VRFY = VERB_NUMBER["VRFY"]
-V_XCLIENT = VERB_NUMBER["XCLIENT"]
 
 CR, LF, BLANK, TAB, HYPHEN = 13, 10, 32, 9, 45
 PRDR_FIRST = 353  # draft-hall-prdr: one reply a recipient follows, then one for the message

@@ -18,7 +18,7 @@ from smtplab.frames import stored
 from smtplab.frames.capture import Capture
 
 Moment = str | dt.datetime | pd.Timestamp  # what `start` and `end` take
-STAGES = 3  # steps of the progress bar: the files, the conversations, done
+STAGES = 2  # steps of the progress bar: the files, the conversations
 LONG = 50_000_000  # octets that take long enough on a slow machine to think of a progress bar; it shows after a second
 
 

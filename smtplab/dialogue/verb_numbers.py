@@ -1,0 +1,24 @@
+"""The numbers of the verbs that the kernels know by name."""
+
+from __future__ import annotations
+
+from smtplab.smtp.verbs import NUMBER
+
+V_AUTH = NUMBER["AUTH"]
+V_AUTH_RESPONSE = NUMBER["AUTH-RESPONSE"]
+V_BDAT = NUMBER["BDAT"]
+V_DATA = NUMBER["DATA"]
+V_DATA_END = NUMBER["DATA-END"]
+V_EHLO = NUMBER["EHLO"]
+V_EXPN = NUMBER["EXPN"]
+V_HELO = NUMBER["HELO"]
+V_LHLO = NUMBER["LHLO"]
+V_MAIL = NUMBER["MAIL"]
+V_PROXY = NUMBER["PROXY"]
+V_QUIT = NUMBER["QUIT"]
+V_RCPT = NUMBER["RCPT"]
+V_RSET = NUMBER["RSET"]
+V_STARTTLS = NUMBER["STARTTLS"]
+V_UNKNOWN = NUMBER["?"]
+V_VRFY = NUMBER["VRFY"]
+V_XCLIENT = NUMBER["XCLIENT"]
