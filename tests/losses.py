@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from smtplab.capture import connections as tcp
 from smtplab.capture import layout as la
 from smtplab.capture.packets import Packets
+from smtplab.capture.rows import Rows
 from smtplab.dialogue import state as st
 from smtplab.dialogue.lines import Lines, read_lines
 from smtplab.smtp.verbs import NUMBER
@@ -29,7 +30,7 @@ class Told:
     pairs: dict[Place, Place]  # a reply's place, and that of the command it answers
 
 
-def ends(lines: Lines, rows: NDArray[np.int64], server: int) -> list[Place]:
+def ends(lines: Lines, rows: Rows, server: int) -> list[Place]:
     """Each row's connection and the sequence number behind its last octet; -1 where that is unknown."""
     F, G = lines.segments.streams, lines.segments.rows
     base = F[2 * rows[st.SESSION] + server, la.BASE]
@@ -46,13 +47,18 @@ def ends(lines: Lines, rows: NDArray[np.int64], server: int) -> list[Place]:
     return list(map(tuple, np.stack([*of_client, np.where(end < 0, -1, (base + end) & 0xFFFFFFFF)], 1).tolist()))
 
 
+def fields(at: list[Place], rows: Rows, field: int) -> dict[Place, tuple[int, int]]:
+    """A field of each row and its oddities, by its place."""
+    return dict(zip(at, zip(rows[field].tolist(), rows[st.ODDITIES].tolist(), strict=True), strict=True))
+
+
 def told(lines: Lines) -> Told:
     """What was found."""
     commands, replies = ends(lines, lines.command, 0), ends(lines, lines.reply, 1)
     pairs = {replies[r]: commands[c] for r, c in enumerate(lines.command_of.tolist()) if c >= 0}
     return Told(
-        dict(zip(commands, zip(*lines.command[[st.VERB, st.ODDITIES]].tolist(), strict=True), strict=True)),
-        dict(zip(replies, zip(*lines.reply[[st.CODE, st.ODDITIES]].tolist(), strict=True), strict=True)),
+        fields(commands, lines.command, st.VERB),
+        fields(replies, lines.reply, st.CODE),
         pairs,
     )
 

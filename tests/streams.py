@@ -211,12 +211,14 @@ def rows_of(buf: NDArray[np.uint8], G: Segments, R: NDArray[np.int64]) -> list[R
 def said(lines: Lines) -> list[Row]:
     """The rows of all that was read."""
     kinds = ((st.COMMAND_ROW, lines.command), (st.REPLY_ROW, lines.reply), (st.OPEN_CONTENT_ROW, lines.open_content))
-    rows = np.zeros((st.ROW_FIELDS, sum(fields.shape[1] for _, fields in kinds)), np.int64)
+    rows = np.zeros((st.ROW_FIELDS, sum(len(fields) for _, fields in kinds)), np.int64)
     rows[[st.BODY_SEGMENT, st.DECLARED]] = -1  # as the machine leaves what says nothing
     at = 0
     for kind, fields in kinds:
-        end = at + fields.shape[1]
-        rows[: len(fields), at:end] = fields
+        end = at + len(fields)
+        rows[: len(fields.columns), at:end] = fields.take(np.arange(len(fields)))
+        if kind == st.REPLY_ROW:
+            rows[st.EARLIEST, at:end] = 0  # a packet's number, as LATEST
         rows[st.KIND, at:end] = kind
         at = end
     return rows_of(lines.packets.buf, lines.segments.rows, rows.T)

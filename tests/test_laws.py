@@ -127,13 +127,13 @@ TALK = some.lists(TURN, max_size=14)
 def check(lines: Lines, octets: int) -> None:
     """What holds of any rows."""
     command, reply = lines.command, lines.reply
-    assert command.shape[1] + reply.shape[1] <= octets + 4 * lines.sessions
+    assert len(command) + len(reply) <= octets + 4 * lines.sessions
     for rows in (command, reply):
         assert (rows[st.OCTETS] >= 0).all()
         assert (np.diff(rows[st.SESSION]) >= 0).all()
     assert (command[st.BODY_RAW] <= command[st.OCTETS]).all()
     answered = lines.command_of[lines.command_of >= 0]
-    assert (answered < command.shape[1]).all()
+    assert (answered < len(command)).all()
     again = streams.run(lines, lines.segments.rows, range(len(lines.segments.rows)), tiny=True)
     assert again == streams.said(lines)
 
@@ -188,7 +188,7 @@ def test_absurd_chunk_sizes() -> None:
         lines = streams.lines_of(
             streams.conversation([GREETING, b"EHLO a\r\n", OK, b"BDAT " + size + b" LAST\r\nNOOP\r\n", OK * 2]).records
         )
-        assert lines.command.shape[1] == 3
+        assert len(lines.command) == 3
         assert lines.command[st.DECLARED].tolist() == [-1, -1, -1]
     lines = streams.lines_of(
         streams.conversation([GREETING, b"EHLO a\r\n", OK, b"BDAT 500000000000000000\r\nNOOP\r\n", OK * 2]).records
@@ -201,7 +201,7 @@ def test_a_line_of_a_million_octets() -> None:
     for _ in range(1000):
         made.client(b"x" * 1000)
     lines = streams.lines_of(made.client(b"\r\n").server(b"500 no\r\n" + b"250-" + b"y" * 1000).records)
-    assert lines.command[[st.OCTETS, st.ODDITIES], 0].tolist() == [1_000_002, st.TOO_LONG]
+    assert [lines.command[st.OCTETS][0], lines.command[st.ODDITIES][0]] == [1_000_002, st.TOO_LONG]
     assert lines.reply_of.tolist() == [1]
 
 
@@ -211,7 +211,7 @@ def test_a_hundred_thousand_unanswered_commands() -> None:
         made.client(b"NOOP\r\n" * 1000)
     made.server(b"221 one\r\n" * 100).server(b"354 x\r\n" * 100).server(OK * 150).server(b"334 \r\n" * 100)
     lines = streams.lines_of(made.records)
-    assert lines.command.shape[1] == 100_000
+    assert len(lines.command) == 100_000
     assert (lines.reply_of >= 0).sum() <= 450
 
 
@@ -223,7 +223,7 @@ def test_realigning_replies_look_at_a_queue_once() -> None:
     for _ in range(60):
         made.server(b"354 x\r\n" * 1000)
     lines = streams.lines_of(made.records)
-    assert lines.reply.shape[1] == 60_001
+    assert len(lines.reply) == 60_001
 
 
 def test_dots_that_end_content_again_and_again() -> None:
@@ -234,8 +234,8 @@ def test_dots_that_end_content_again_and_again() -> None:
     for _ in range(10):
         made.server(b"354 x\r\n250 Ok\r\n" * 2_000)
     lines = streams.lines_of(made.records)
-    assert lines.state[0, st.REREAD] < (16 << 20) + 900_000
-    assert lines.command.shape[1] < 200
+    assert lines.state[st.REREAD][0] < (16 << 20) + 900_000
+    assert len(lines.command) < 200
 
 
 def test_a_flood_of_connections() -> None:
@@ -264,7 +264,7 @@ def test_ports_used_again_and_again() -> None:
         ).records
     lines = streams.lines_of(records)
     assert lines.sessions == 500
-    assert lines.command.shape[1] == 500
+    assert len(lines.command) == 500
 
 
 # --- law 5

@@ -36,7 +36,7 @@ def expected(name: str) -> list[streams.Row]:
 
 def verbs_and_codes(found: Lines) -> list[tuple[str, list[int]]]:
     """Each command's verb with the codes of the replies that answer it."""
-    codes: list[list[int]] = [[] for _ in range(found.command.shape[1])]
+    codes: list[list[int]] = [[] for _ in range(len(found.command))]
     for command, code in zip(found.command_of.tolist(), found.reply[st.CODE].tolist(), strict=True):
         if command >= 0:
             codes[command].append(code)

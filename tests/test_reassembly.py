@@ -24,8 +24,10 @@ from smtplab.capture.reassembly import (
     OVERLAP,
     RETRANSMISSION,
     TRUNCATED,
-    Segments,
 )
+from smtplab.capture.rows import Rows
+from smtplab.dialogue import following
+from smtplab.dialogue.lines import Segments
 
 Hole = tuple[int, int, int]  # offset, size, reason
 TEXT = bytes(range(256))
@@ -35,7 +37,9 @@ def segments(records: list[Any]) -> tuple[Packets, Segments]:
     packets = read(b.pcap(records, nano=True))
     found = connections(packets)
     wanted = np.arange(len(found))
-    return packets, ra.segments(packets, found, wanted, np.zeros(len(found), np.int64))
+    d = following.dealt(packets, found, wanted, np.zeros(len(found), np.int64))  # few packets: one share
+    rows = ra.segments(packets, d.which, d.stream, 0, d.streams, d.new, d.status)
+    return packets, Segments(Rows(rows.T), d.streams, d.stream, d.new, d.status)
 
 
 def stream(packets: Packets, made: Segments, number: int = 0) -> tuple[bytes, list[Hole]]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from smtplab.capture.packets import Integers, Octets, Packets
+from smtplab.capture.packets import Octets, Packets
 from smtplab.capture.records import be16, be32
 from smtplab.kernels import Buffer, Column, Flags, Slots, Table, entry, kernel
 
@@ -84,7 +84,7 @@ def connect(
     salt: int,
     table: Slots,
     C: Table,
-    connection: Column,
+    connection: Slots,
     side: Flags,
 ) -> Any:
     """Fill `C` with a row a connection, `connection` and `side` with each packet's; returns the number of connections.
@@ -209,7 +209,7 @@ class Connections:
     """All TCP connections of some packets."""
 
     rows: NDArray[np.int64]  # (connections, FIELDS), in order of first packet
-    connection: Integers  # of each packet, its row in `rows`
+    connection: NDArray[np.int32]  # of each packet, its row in `rows`
     side: Octets  # of each packet, the side that sent it
 
     def __len__(self) -> int:
@@ -221,7 +221,7 @@ def connections(packets: Packets) -> Connections:
     n = len(packets)
     table = np.full(1 << max(4, (2 * n).bit_length()), -1, np.int32)
     rows = np.empty((n, FIELDS), np.int64)  # committed as it is filled
-    connection = np.empty(n, np.int64)
+    connection = np.empty(n, np.int32)
     side = np.empty(n, np.uint8)
     salt = int.from_bytes(os.urandom(3), "big")
     p = packets

@@ -10,7 +10,8 @@ SEGMENT_FIELDS = 8
 LOST, SNAPLEN = 0, 1
 
 # Fields of a stream.
-BASE, REACHED, HEAD, TAIL, HELD, HIGH, NEWEST, MISSING, MUTE, FINISHED, CONFIRMED = range(11)
-STREAM_FIELDS = 11
+BASE, REACHED, HEAD, TAIL, HELD, HIGH, NEWEST, MISSING, MUTE, FINISHED, CONFIRMED, OLDEST = range(12)
+STREAM_FIELDS = 12
 # BASE: sequence number of offset 0. REACHED: octets handed over. HEAD, TAIL, HELD: held pieces. HIGH: end of the highest octet
-# captured. NEWEST: last segment. FINISHED: offset of the FIN, -1 none. CONFIRMED: octets that the peer acknowledged.
+# captured. OLDEST, NEWEST: first and last segment, -1 none. FINISHED: offset of the FIN, -1 none.
+# CONFIRMED: octets that the peer acknowledged.

@@ -11,7 +11,6 @@ Nothing is put into a hole: it becomes a segment without a place.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -34,6 +33,7 @@ from smtplab.capture.layout import (
     MUTE,
     NEWEST,
     OFFSET,
+    OLDEST,
     PACKET,
     POS,
     REACHED,
@@ -46,7 +46,7 @@ from smtplab.capture.layout import (
 )
 from smtplab.capture.packets import Integers, Octets, Packets
 from smtplab.capture.records import be32
-from smtplab.kernels import Buffer, Column, Flags, Table, entry, kernel
+from smtplab.kernels import Buffer, Column, Flags, Slots, Table, entry, kernel
 
 # Fields of a held piece.
 P_OFFSET, P_POS, P_LENGTH, P_PACKET, P_NEXT, P_BACK = range(6)
@@ -91,6 +91,8 @@ def hand_over(G: Table, ng: int, F: Table, s: int, packet: int, pos: int, n: int
     G[ng, REASON] = reason
     if F[s, NEWEST] >= 0:
         G[F[s, NEWEST], FOLLOWING] = ng
+    else:
+        F[s, OLDEST] = ng
     F[s, NEWEST] = ng
     F[s, REACHED] += n
     if pos < 0:
@@ -246,22 +248,23 @@ def reassemble(
     size: Column,
     captured: Column,
     flags: Flags,
-    stream: Column,
+    which: Slots,
+    stream: Slots,
+    first: int,
     F: Table,
     H: Table,
     G: Table,
-    new: Column,
+    new: Slots,
     status: Flags,
 ) -> Any:
-    """Every packet of the streams into `G`; fills `new` and `status` a packet; returns the number of segments.
+    """The packets `which` into `G`; fills `new` and `status` a packet; returns the number of segments.
 
-    `stream` is -1 for packets that are not wanted. `F` comes with BASE, MUTE and FINISHED set, HEAD, TAIL and NEWEST -1.
+    Row 0 of `F` is stream number `first`. It comes with BASE, MUTE and FINISHED set, HEAD, TAIL, NEWEST and OLDEST -1.
     """
     ng = 0
-    for i in range(len(pos)):
-        s = stream[i]
-        if s < 0:
-            continue
+    for w in range(len(which)):
+        i = which[w]
+        s = stream[i] - first
         f = int(flags[i])
         n = size[i]
         acked = acknowledged(F, s ^ 1, tcp_at, flags, buf, i)
@@ -310,31 +313,17 @@ def reassemble(
     return ng
 
 
-@dataclass(slots=True)
-class Segments:
-    """The streams of the wanted connections: `rows` are the segments in the order of handing over, `streams` one row a stream."""
+def streams_of(found: Connections, wanted: Integers, client: Integers) -> NDArray[np.int64]:
+    """A row a stream of the connections `wanted` (row numbers, which become sessions in this order), before any packet.
 
-    rows: NDArray[np.int64]  # (segments, SEGMENT_FIELDS)
-    streams: NDArray[np.int64]  # (2 * sessions, STREAM_FIELDS)
-    stream: Integers  # of each packet, -1 where its connection is not wanted
-    new: Integers  # of each packet, octets that no earlier packet had carried
-    status: Octets  # of each packet, a number as in `schema.STATUS`
-
-
-def segments(packets: Packets, found: Connections, wanted: Integers, client: Integers) -> Segments:
-    """Reassemble the connections `wanted` (row numbers, which become sessions in this order), `client` being the client's side."""
-    n, count = len(packets), len(wanted)
-    session = np.full(len(found), -1, np.int64)
-    session[wanted] = np.arange(count)
-    of_packet = session[found.connection] if n else np.empty(0, np.int64)
-    server = (found.side != client[found.connection]).astype(np.int64) if n else of_packet
-    stream = np.where(of_packet >= 0, 2 * of_packet + server, -1)
-
+    `client` is each wanted connection's client side.
+    """
+    count = len(wanted)
     streams = np.zeros((2 * count, STREAM_FIELDS), np.int64)
-    streams[:, [HEAD, TAIL, NEWEST, FINISHED]] = -1
+    streams[:, [HEAD, TAIL, NEWEST, OLDEST, FINISHED]] = -1
     rows = found.rows[wanted]
     for who in (0, 1):  # 0 the client's streams, 1 the server's
-        side = client[wanted] ^ who
+        side = client ^ who
         pick = np.arange(count)
         base = rows[pick, tcp.BASE + side]
         # a side of which no packet came: its stream begins where the peer's acknowledgements are counted from
@@ -343,10 +332,22 @@ def segments(packets: Packets, found: Connections, wanted: Integers, client: Int
         finish = rows[pick, tcp.FINISH + side]
         length = (finish - base + 0x80000000) % 0x100000000 - 0x80000000
         streams[who::2, FINISHED] = np.where((finish >= 0) & (length >= 0), length, -1)
-    payload = int((packets.size > 0).sum())
-    held = np.zeros((3 * payload + 2, PIECE_FIELDS), np.int64)
-    out = np.empty((4 * payload + 2 * count + 2, SEGMENT_FIELDS), np.int64)
-    new, status = np.zeros(n, np.int64), np.zeros(n, np.uint8)
+    return streams
+
+
+def segments(
+    packets: Packets, which: NDArray[np.int32], stream: NDArray[np.int32], first: int, streams: NDArray[np.int64],
+    new: NDArray[np.int32], status: Octets,
+) -> NDArray[np.int64]:  # fmt: skip
+    """The segments of the packets `which`, `(segments, SEGMENT_FIELDS)`; `streams` are their streams' rows, from number `first` on.
+
+    Brings `streams` up to date, and fills `new` and `status` at these packets.
+    """
     p = packets
-    made = reassemble(p.buf, p.tcp, p.pos, p.size, p.captured, p.flags, stream, streams, held, out, new, status)
-    return Segments(out[:made], streams, stream, new, status)
+    payload = int((p.size[which] > 0).sum())
+    held = np.zeros((3 * payload + 2, PIECE_FIELDS), np.int64)
+    out = np.empty((4 * payload + len(streams) + 2, SEGMENT_FIELDS), np.int64)  # committed as it is filled
+    made = reassemble(
+        p.buf, p.tcp, p.pos, p.size, p.captured, p.flags, which, stream, first, streams, held, out, new, status
+    )
+    return out[:made]

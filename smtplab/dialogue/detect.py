@@ -17,7 +17,7 @@ from smtplab.capture import connections as tcp
 from smtplab.capture.connections import Connections
 from smtplab.capture.packets import Packets
 from smtplab.capture.records import be32
-from smtplab.kernels import Buffer, Column, Flags, Table, entry, kernel
+from smtplab.kernels import Buffer, Column, Flags, Slots, Table, entry, kernel
 from smtplab.smtp.verbs import SPOKEN
 
 PORTS = (24, 25, 465, 587, 2525)
@@ -112,7 +112,7 @@ def hear(
     pos: Column,
     size: Column,
     captured: Column,
-    connection: Column,
+    connection: Slots,
     side: Flags,
     L: Table,
     first_words: Column,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,17 +12,38 @@ from numpy.typing import NDArray
 from smtplab.capture import connections as tcp
 from smtplab.capture import layout
 from smtplab.capture.connections import Connections, connections
-from smtplab.capture.packets import Integers, Packets
-from smtplab.capture.reassembly import Segments, segments
-from smtplab.dialogue import detect, places, tables
+from smtplab.capture.packets import Integers, Octets, Packets
+from smtplab.capture.rows import Rows, narrow
+from smtplab.dialogue import detect, following, tables
 from smtplab.dialogue import state as st
 from smtplab.dialogue import transactions as tx
-from smtplab.dialogue.machine import Machine
-from smtplab.smtp import verbs
+from smtplab.dialogue.following import Followed, starts
 
 NOTHING = np.empty(0, np.int64)
-WORTH_A_THREAD = 20_000  # segments, of which a machine reads about two million a second
-DATA_END, BDAT = verbs.NUMBER["DATA-END"], verbs.NUMBER["BDAT"]
+REPLY, CODE, DECIDING, TRANSACTION = range(4)  # fields of `Lines.of_command`
+
+
+@dataclass
+class Segments:
+    """The streams of the sessions: their segments, sorted by share of sessions, then in the order of handing over."""
+
+    columns: Rows
+    streams: NDArray[np.int64]  # (2 * sessions, STREAM_FIELDS)
+    stream: NDArray[np.int32]  # of each packet, -1 where its connection is not wanted
+    new: NDArray[np.int32]  # of each packet, octets that no earlier packet had carried
+    status: Octets  # of each packet, a number as in `schema.STATUS`
+
+    @cached_property
+    def rows(self) -> NDArray[np.int64]:
+        """`(segments, SEGMENT_FIELDS)`, as the kernels that copy contents want them."""
+        return self.columns.table()
+
+    def of(self, stream: int) -> Iterator[NDArray[np.int64]]:
+        """The segments of one stream, in order."""
+        k = int(self.streams[stream, layout.OLDEST])
+        while k >= 0:
+            yield self.rows[k]
+            k = int(self.rows[k, layout.FOLLOWING])
 
 
 @dataclass(slots=True)
@@ -34,22 +55,61 @@ class Lines:
     wanted: Integers  # rows of `found` that are sessions
     client: Integers  # each session's client side
     segments: Segments
-    state: NDArray[np.int64]  # the machine's last word on each session
-    command: NDArray[np.int64]  # (fields, commands)
-    reply: NDArray[np.int64]  # (fields, replies)
-    open_content: NDArray[np.int64]  # (fields, contents that had not ended)
+    followed: Followed
     first_command: (
         Integers  # (sessions + 1): a session's commands are first_command[s] up to first_command[s + 1], excluded
     )
     first_reply: Integers  # (sessions + 1)
-    reply_of: Integers  # of each command, the first reply that answers it, -1 none
-    command_of: Integers  # of each reply, the command it answers, -1 none
-    code: Integers  # of each command, the code of its first reply, 0 where none answers
-    deciding: Integers  # of each command, the reply that decides: of several (LMTP, PRDR) the first 2xx, else the first
-    transaction: Integers  # of each command, the number of its transaction, 0 none
+    of_command: Rows  # see REPLY and the fields after it
+    of_reply: Rows  # one field: the command it answers, -1 none
     opened: Integers  # of each transaction, the command that opened it
     ended: Integers  # of each transaction, the command that ended it, -1 none
     how: Integers  # of each transaction, how it ended, as in `transactions`
+
+    @property
+    def reply_of(self) -> Integers:
+        """Of each command, the first reply that answers it, -1 none."""
+        return self.of_command[REPLY]
+
+    @property
+    def code(self) -> Integers:
+        """Of each command, the code of its first reply, 0 where none answers."""
+        return self.of_command[CODE]
+
+    @property
+    def deciding(self) -> Integers:
+        """Of each command, the reply that decides: of several (LMTP, PRDR) the first 2xx, else the first."""
+        return self.of_command[DECIDING]
+
+    @property
+    def transaction(self) -> Integers:
+        """Of each command, the number of its transaction, 0 none."""
+        return self.of_command[TRANSACTION]
+
+    @property
+    def command_of(self) -> Integers:
+        """Of each reply, the command it answers, -1 none."""
+        return self.of_reply[0]
+
+    @property
+    def state(self) -> Rows:
+        """The machine's last word on each session."""
+        return self.followed.state
+
+    @property
+    def command(self) -> Rows:
+        """The commands."""
+        return self.followed.command
+
+    @property
+    def reply(self) -> Rows:
+        """The replies."""
+        return self.followed.reply
+
+    @property
+    def open_content(self) -> Rows:
+        """The contents that had not ended."""
+        return self.followed.open_content
 
     @property
     def sessions(self) -> int:
@@ -58,11 +118,11 @@ class Lines:
 
     def stream(self, stream: int, offset: int = 0, limit: int | None = None, gaps: bytes | None = None) -> bytes:
         """A stream's octets from `offset` on: at most `limit`, and up to the first hole unless `gaps` says what fills one."""
-        rows = self.segments.rows
-        mine = rows[rows[:, layout.STREAM] == stream]
         pieces, have = [], 0
-        for row in mine[mine[:, layout.OFFSET] + mine[:, layout.LENGTH] > offset]:
+        for row in self.segments.of(stream):
             size, pos = int(row[layout.LENGTH]), int(row[layout.POS])
+            if int(row[layout.OFFSET]) + size <= offset:
+                continue
             if pos < 0 and gaps is None:
                 break
             skip = max(0, offset - int(row[layout.OFFSET]))
@@ -78,10 +138,11 @@ class Lines:
     @property
     def transaction_of(self) -> Integers:
         """Of each command, the row of its transaction, -1 none."""
+        number = self.transaction
         if not len(self.opened):
-            return np.full(len(self.transaction), -1, np.int64)
-        rows = np.searchsorted(self.opened, np.arange(len(self.transaction)), side="right") - 1
-        return np.where(self.transaction > 0, rows, -1)
+            return np.full(len(number), -1, np.int64)
+        rows = np.searchsorted(self.opened, np.arange(len(number)), side="right") - 1
+        return np.where(number > 0, rows, -1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,82 +192,55 @@ def read_lines(packets: Packets, wanted: Wanted | None = None) -> Lines:
     heard = detect.detect(packets, found)
     chosen = heard.smtp if wanted is None else heard.smtp & wanted.of(packets, found)
     rows = np.flatnonzero(chosen).astype(np.int64)
-    streams = segments(packets, found, rows, heard.client)
     client = heard.client[rows]
-    mute = streams.streams[1::2, layout.MUTE] == 1
-    begins = found.rows[rows, tcp.KNOWN + 1 - client] == 2
-    machines = _run(packets, streams, Machine.for_sessions(len(rows), mute, begins, rows=len(streams.rows)))
+    dealt = following.dealt(packets, found, rows, client)
     # what only the steps so far needed is let go of
+    found.connection, found.side = NOTHING.astype(np.int32), NOTHING.astype(np.uint8)
+    followed = following.follow_all(dealt)
     packets = replace(packets, pos=NOTHING, captured=NOTHING, scope=NOTHING)
-    found.connection, found.side = NOTHING, NOTHING.astype(np.uint8)
-    return _sorted(packets, found, rows, client, streams, machines)
+    packets.frame, packets.ip, packets.tcp, packets.size = map(
+        narrow, (packets.frame, packets.ip, packets.tcp, packets.size)
+    )
+    segments = Segments(followed.segments, dealt.streams, dealt.stream, dealt.new, dealt.status)
+    return _paired(packets, found, rows, client, segments, followed)
 
 
-def _run(packets: Packets, streams: Segments, machine: Machine) -> list[Machine]:
-    """Let the machine read everything; of a long capture as many machines as there are processors, each its own sessions."""
-    parts = min(os.cpu_count() or 1, len(machine.state)) if len(streams.rows) >= WORTH_A_THREAD else 1
-
-    def read(one: Machine) -> Machine:
-        one.read(packets.buf, packets.words, streams.rows)
-        one.close(packets.buf, packets.words, streams.rows)
-        return one
-
-    if parts < 2:
-        return [read(machine)]
-    with ThreadPoolExecutor(parts) as threads:  # the kernels let go of Python's lock
-        return list(threads.map(read, machine.split(parts)))
-
-
-def _sorted(
-    packets: Packets, found: Connections, wanted: Integers, client: Integers, streams: Segments, machines: list[Machine]
+def _paired(
+    packets: Packets, found: Connections, wanted: Integers, client: Integers, segments: Segments, followed: Followed
 ) -> Lines:
-    state = machines[0].state
-    first_command = starts(state[:, st.COMMANDS])
-    first_reply = starts(state[:, st.REPLIES])
-    command = np.empty((st.COMMAND_FIELDS, int(first_command[-1])), np.int64)
-    reply = np.empty((st.REPLY_FIELDS, int(first_reply[-1])), np.int64)
-    contents = np.empty((st.COMMAND_FIELDS, len(wanted)), np.int64)
-    opens = 0
-    for machine in machines:
-        opens = places.split(
-            machine.rows, machine.written, streams.rows, first_command, first_reply, command, reply, contents, opens
-        )
-
-    answers = reply[st.ANSWERS]
-    command_of = np.where(answers >= 0, first_command[reply[st.SESSION]] + answers, -1)
-    n = command.shape[1]
+    """Say which reply answers which command, and number the transactions."""
+    state, command, reply = followed.state, followed.command, followed.reply
+    first_command = starts(state[st.COMMANDS])
+    first_reply = starts(state[st.REPLIES])
+    n = len(command)
+    answers, session, code_of = reply[st.ANSWERS], reply[st.SESSION], reply[st.CODE]
+    command_of = np.where(answers >= 0, first_command[session] + answers, -1)
     reply_of = np.full(n, -1, np.int64)
     backwards = np.flatnonzero(command_of >= 0)[::-1]
     reply_of[command_of[backwards]] = backwards  # written last to first: the first one stays
     deciding = reply_of.copy()
-    yes = backwards[reply[st.CODE][backwards] // 100 == 2]
+    yes = backwards[code_of[backwards] // 100 == 2]
     deciding[command_of[yes]] = yes
     last_reply = np.full(n, -1, np.int64)
     last_reply[command_of[backwards[::-1]]] = backwards[::-1]
-    prdr = (reply_of >= 0) & (reply[st.CODE][reply_of] == 353) if len(answers) else np.zeros(n, bool)
+    prdr = (reply_of >= 0) & (code_of[reply_of] == 353) if len(answers) else np.zeros(n, bool)
     deciding[prdr] = last_reply[prdr]
 
     code, decided = (
-        np.where(rows >= 0, reply[st.CODE][rows], 0) if len(answers) else np.zeros(n, np.int64)
+        np.where(rows >= 0, code_of[rows], 0) if len(answers) else np.zeros(n, np.int64)
         for rows in (reply_of, deciding)
     )
     classes = np.where(decided <= 0, 0, np.where((decided < 200) | (decided > 599), 5, decided // 100))
     closed_at = np.full(len(wanted), np.iinfo(np.int64).max, np.int64)
-    unasked = np.flatnonzero((command_of < 0) & (reply[st.CODE] == 421))[::-1]
-    closed_at[reply[st.SESSION][unasked]] = reply[st.AT][unasked]
+    unasked = np.flatnonzero((command_of < 0) & (code_of == 421))[::-1]
+    closed_at[session[unasked]] = reply[st.AT][unasked]
     transaction, opened, ended, how = (np.zeros(n, np.int64) for _ in range(4))
     count = tx.number_transactions(
         command[st.SESSION], command[st.VERB], classes, decided, command[st.LAST], command[st.ODDITIES], closed_at,
         command[st.NUMBER], tables.steps(), transaction, opened, ended, how,
     )  # fmt: skip
     return Lines(
-        packets, found, wanted, client, streams, state, command, reply, contents[:, :opens].copy(), first_command, first_reply,
-        reply_of, command_of, code, deciding, transaction, opened[:count].copy(), ended[:count].copy(), how[:count].copy(),
+        packets, found, wanted, client, segments, followed, first_command, first_reply,
+        Rows((reply_of, code, deciding, transaction)), Rows((command_of,)),
+        opened[:count].copy(), ended[:count].copy(), how[:count].copy(),
     )  # fmt: skip
-
-
-def starts(counts: NDArray[np.int64]) -> Integers:
-    """Where each group begins when groups of these sizes stand behind each other; one more item: the end."""
-    offsets = np.zeros(len(counts) + 1, np.int64)
-    np.cumsum(counts, out=offsets[1:])
-    return offsets

@@ -53,18 +53,15 @@ def end_session(S: Table, c: int, R: Table, nr: int, Q: Table, G: Table) -> Any:
 @entry
 def run(
     buf: Buffer, words: Words, masks: Words, G: Table, lo: int, hi: int, ending: int, S: Table, R: Table, nr: int, Q: Table,
-    verb_words: Table, waits: Flags, part: int, parts: int,
+    verb_words: Table, waits: Flags,
 ) -> Any:  # fmt: skip
     """Read segments [lo, hi), then end the sessions from number `ending` on (their count: none).
 
-    Of several `parts` this one cares for the sessions whose number leaves the rest `part`.
     Stops early where the rows or the queue are full. Returns the first segment not wholly read, the first session not ended,
     and the number of rows.
     """
     for k in range(lo, hi):
         c = G[k, STREAM] >> 1
-        if parts > 1 and c % parts != part:
-            continue
         if G[k, STREAM] & 1 == 0:
             if S[c, st.CLIENT_SEGMENT] < 0:
                 S[c, st.CLIENT_SEGMENT] = k
@@ -84,8 +81,6 @@ def run(
             nr = read_server(buf, G, k, S, c, R, nr, Q)
         S[c, st.SERVER_USED] = 0
     for c in range(ending, S.shape[0]):
-        if parts > 1 and c % parts != part:
-            continue
         while True:
             if S[c, st.MODE] == st.WAIT:
                 S[c, st.MODE] = st.COMMAND  # never answered: then nothing was asked for, and what follows are lines
@@ -112,8 +107,6 @@ class Machine:
     rows: NDArray[np.int64]  # (capacity, ROW_FIELDS)
     written: int = 0
     done: int = 0  # segments read
-    part: int = 0  # of several machines that share the state, the one for sessions whose number leaves this rest
-    parts: int = 1
 
     @classmethod
     def for_sessions(
@@ -139,14 +132,6 @@ class Machine:
         state[:, st.BEGINS] = begins
         return cls(state, np.zeros((256, st.QUEUE_FIELDS), np.int64), np.empty((rows + 1024, st.ROW_FIELDS), np.int64))
 
-    def split(self, parts: int) -> list[Machine]:
-        """As many machines, each for its share of the sessions; only one that has read nothing yet can be split."""
-        rows = len(self.rows) // parts + 8
-        return [
-            Machine(self.state, self.queue.copy(), np.empty((rows, st.ROW_FIELDS), np.int64), part=part, parts=parts)
-            for part in range(parts)
-        ]
-
     def read(
         self, buf: Octets, words: NDArray[np.uint64], segments: NDArray[np.int64], upto: int | None = None
     ) -> None:
@@ -161,7 +146,7 @@ class Machine:
         while self.done < end or ending < len(self.state):
             self.done, ending, self.written = run(
                 buf, words, MASKS, segments, self.done, end, ending, self.state, self.rows, self.written, self.queue,
-                tables.verb_words(), tables.waits(), self.part, self.parts,
+                tables.verb_words(), tables.waits(),
             )  # fmt: skip
             self._grow()
 

@@ -34,7 +34,7 @@ def split(
     """Sort the machine's rows: commands to the columns of `A`, replies to `B`, open contents to `C`, by session and number.
 
     `first_command` and `first_reply` say at which column a session begins. Each takes the fields that it has, from the first on;
-    LATEST is filled. `opens` contents are there already; returns how many there are now.
+    LATEST and EARLIEST are filled. `opens` contents are there already; returns how many there are now.
     """
     for r in range(nr):
         c = R[r, st.SESSION]
@@ -45,6 +45,7 @@ def split(
                 A[k, i] = R[r, k]
         elif R[r, st.KIND] == st.REPLY_ROW:
             i = first_reply[c] + R[r, st.NUMBER]
+            R[r, st.EARLIEST] = G[R[r, st.FIRST_SEGMENT], PACKET]
             for k in range(st.REPLY_FIELDS):
                 B[k, i] = R[r, k]
         else:

@@ -78,7 +78,8 @@ ODDITIES = 8
 LATEST = 9  # the latest packet that carried octets of it; filled when the rows are sorted
 # of a reply
 CODE, LINES, ANSWERS = 10, 11, 12  # code (-1 none), lines, command answered (-1 none)
-REPLY_FIELDS = 13
+EARLIEST = 13  # the packet with its first octet, -1 where that was not captured; filled when the rows are sorted
+REPLY_FIELDS = 14
 # of a command
 WORD = 13  # octets of the first word
 BODY_SEGMENT, BODY_POS, BODY_RAW, BODY_STUFFED = 14, 15, 16, 17  # content or chunk: place, octets as sent, stuffed dots

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from smtplab import schema
@@ -74,14 +75,19 @@ def choice(codes: Integers, words: Sequence[str]) -> pd.Series[Any]:
 
 def words(codes: Integers, of: Sequence[str]) -> pa.Array:
     """Text from numbers of words; -1 is missing."""
-    return pa.array(of, pa.large_string()).take(pa.array(codes, mask=codes < 0))
+    return taken(pa.array(of, pa.large_string()), codes)
 
 
 def chosen(values: pa.Array, rows: Integers) -> pa.Array:
     """The values at these rows; -1 gives a missing one."""
     if len(values) == 0:
         return pa.nulls(len(rows), values.type)
-    return values.take(pa.array(rows, mask=rows < 0))
+    return taken(values, rows)
+
+
+def taken(values: pa.Array, rows: Integers) -> pa.Array:
+    """The values at these rows, of which there are some; -1 gives a missing one."""
+    return pc.take(values, pa.array(rows, mask=rows < 0))
 
 
 def at(values: NDArray[Any], rows: Integers) -> NDArray[Any]:

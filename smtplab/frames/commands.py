@@ -82,7 +82,7 @@ def commands(wire: Wire, envelope: Envelopes) -> pd.DataFrame:
     """Each command with the reply that answers it."""
     lines = wire.lines
     command = lines.command
-    n = command.shape[1]
+    n = len(command)
     session, verb = command[st.SESSION], command[st.VERB]
     reply = lines.reply_of
     none = reply < 0

@@ -20,7 +20,8 @@ from smtplab.capture.packets import Octets
 from smtplab.content import headers
 from smtplab.dialogue import places
 from smtplab.dialogue import state as st
-from smtplab.dialogue.lines import BDAT, filled, starts
+from smtplab.dialogue.following import BDAT, starts
+from smtplab.dialogue.lines import filled
 from smtplab.errors import IncompleteError
 from smtplab.frames import columns
 from smtplab.frames.columns import Integers
@@ -55,10 +56,10 @@ class Contents:
         command, still_open = t.wire.lines.command, t.wire.lines.open_content
         rows = np.flatnonzero(t.body & (command[st.BODY_SEGMENT] >= 0))
         unfinished = np.flatnonzero(t.open_content >= 0)
-        opened = still_open[:, t.open_content[unfinished]]
+        opened = still_open.take(t.open_content[unfinished])
         of = np.concatenate([t.of[rows], unfinished])
         order = np.argsort(of, kind="stable")
-        self._pieces = np.concatenate([_pieces(command[:, rows]), _pieces(opened)])[order]
+        self._pieces = np.concatenate([_pieces(command.take(rows)), _pieces(opened)])[order]
         self._oddities = np.concatenate([command[st.ODDITIES][rows], opened[st.ODDITIES]])[order]
         self._bounds = starts(np.bincount(of, minlength=t.count))
 

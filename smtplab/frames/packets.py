@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
 from smtplab import schema
 from smtplab.capture import connections as tcp
@@ -23,12 +22,12 @@ def packets(wire: Wire) -> pd.DataFrame:
     """Each TCP packet of an SMTP session."""
     lines, p = wire.lines, wire.lines.packets
     rows = np.flatnonzero(lines.segments.stream >= 0)
-    stream = lines.segments.stream[rows]
+    stream = lines.segments.stream[rows].astype(np.int64)
     streams = lines.segments.streams
     sent = streams[stream, layout.BASE]
     seen = streams[stream ^ 1, layout.BASE]
     flags = p.flags[rows].astype(np.int64)
-    header = p.tcp[rows]
+    header = p.tcp[rows].astype(np.int64)
     seq = _signed(_be32(p.buf, header + 4) - sent)
     ack = _signed(_be32(p.buf, header + 8) - seen)
     distinct, inverse = np.unique(flags, return_inverse=True)
@@ -36,16 +35,16 @@ def packets(wire: Wire) -> pd.DataFrame:
     return columns.build(
         schema.PACKETS,
         {
-            "frame": p.frame[rows],
+            "frame": wire.frame(rows),
             "file": wire.file(rows),
             "time": columns.time(p.time[rows]),
             "session": stream >> 1,
             "from_client": (stream & 1) == 0,
             "seq": seq,
             "ack": columns.maybe(ack, flags & tcp.ACK == 0),
-            "flags": columns.text(pa.array(names, pa.large_string()).take(pa.array(inverse))),
-            "size": p.size[rows],
-            "new": lines.segments.new[rows],
+            "flags": columns.text(columns.words(inverse, names)),
+            "size": p.size[rows].astype(np.int64),
+            "new": lines.segments.new[rows].astype(np.int64),
             "status": columns.choice(lines.segments.status[rows].astype(np.int64), schema.STATUS),
         },
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import Any
 
@@ -17,6 +18,18 @@ from smtplab.dialogue import phases as stretching
 from smtplab.dialogue.lines import Lines, Wanted, read_lines
 from smtplab.frames import commands, messages, packets, sessions, timeline, transactions
 from smtplab.frames.wire import Wire
+from smtplab.memory import give_back
+
+
+@contextlib.contextmanager
+def plain_pool() -> Iterator[None]:
+    """Let Arrow take its memory from the C library: its own pool keeps for good what work took, a quarter of the frames again."""
+    before = pa.default_memory_pool()
+    pa.set_memory_pool(pa.system_memory_pool())
+    try:
+        yield
+    finally:
+        pa.set_memory_pool(before)
 
 
 class Reading:
@@ -25,6 +38,7 @@ class Reading:
     def __init__(self, packets_: Packets, wanted: Wanted, *, secrets: bool, tick: Callable[[], None]) -> None:
         tick()
         self.lines: Lines = read_lines(packets_, wanted)
+        give_back()
         tick()
         self.wire = Wire(self.lines, secrets=secrets)
 
@@ -66,8 +80,9 @@ class Reading:
             "phases": lambda: timeline.frame(self.wire, self.stretches),
             "gaps": lambda: packets.gaps(self.wire),
         }
-        made = makers[name]()
-        pa.default_memory_pool().release_unused()  # Arrow would keep what its work took, a quarter of the frames again
+        with plain_pool():
+            made = makers[name]()
+        give_back()
         kernels.remember()
         return made
 
@@ -86,7 +101,7 @@ class Reading:
         return {
             "packets": self.lines.packets.packets,
             "sessions": self.lines.sessions,
-            "commands": self.lines.command.shape[1],
+            "commands": len(self.lines.command),
             "transactions": len(self.lines.opened),
         }
 

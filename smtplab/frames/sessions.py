@@ -14,7 +14,8 @@ from smtplab import schema
 from smtplab.capture import connections as tcp
 from smtplab.capture import layout
 from smtplab.dialogue import state as st
-from smtplab.dialogue.lines import Lines, starts
+from smtplab.dialogue.following import starts
+from smtplab.dialogue.lines import Lines
 from smtplab.frames import columns
 from smtplab.frames.columns import Integers, at
 from smtplab.frames.transactions import ACCEPTED, RCPT, Transactions
@@ -103,7 +104,7 @@ def sessions(t: Transactions) -> pd.DataFrame:
 def _addresses(lines: Lines) -> tuple[pa.Array, pa.Array]:
     """Client and server addresses as text."""
     packets, first = lines.packets, lines.found.rows[lines.wanted, tcp.FIRST]
-    header = packets.ip[first]
+    header = packets.ip[first].astype(np.int64)
     is_v4 = packets.buf[header] >> 4 == 4
     text = np.empty((lines.sessions, 2), object)  # source and target of the first packet, which side 0 sent
     for rows, offset, size in ((np.flatnonzero(is_v4), 12, 4), (np.flatnonzero(~is_v4), 8, 16)):
@@ -157,8 +158,8 @@ def _tls(lines: Lines) -> tuple[Integers, list[Seen]]:
     nothing = Seen(b"", b"")
     seen = [nothing] * count
     how = np.full(count, NO_TLS, np.int64)
-    begun = lines.state[:, [st.CLIENT_TLS, st.SERVER_TLS]]
-    due = lines.state[:, st.TLS_DUE] == 1
+    begun = np.stack([lines.state[st.CLIENT_TLS], lines.state[st.SERVER_TLS]], axis=1)
+    due = lines.state[st.TLS_DUE] == 1
     for session in np.flatnonzero((begun >= 0).any(1)).tolist():
         streams = [_from(lines, 2 * session + side, int(begun[session, side])) for side in (0, 1)]
         seen[session] = Seen(*streams)

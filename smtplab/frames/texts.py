@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from smtplab.capture.packets import Octets
 from smtplab.dialogue import places
 from smtplab.dialogue import state as st
-from smtplab.dialogue.lines import BDAT, DATA_END, Lines, starts
-from smtplab.frames.columns import Integers, Mask
+from smtplab.dialogue.following import DATA_END, spoken, starts
+from smtplab.dialogue.lines import Lines
+from smtplab.frames.columns import Integers, Mask, taken
 from smtplab.frames.columns import at as at_rows
 from smtplab.printable import printable
 from smtplab.smtp import auth, verbs
@@ -81,31 +82,18 @@ class CommandLines:
 
 
 def command_lines(lines: Lines) -> CommandLines:
-    """Gather the client's lines, secrets and all: `mask` comes next."""
+    """Where each of the client's lines lies, secrets and all: `mask` comes next."""
     command = lines.command
     verb = command[st.VERB]
-    with_body = command[st.BODY_SEGMENT] >= 0
-    ends_content = (verb == DATA_END) & with_body
-    octets = np.where(verb == BDAT, command[st.OCTETS] - command[st.BODY_RAW], command[st.OCTETS])
-    octets[ends_content] = 0  # its line is the dot, written below: gathering it would gather the content
-    size = octets.copy()
-    start = starts(octets + ends_content)[:-1]
-    raw = np.empty(int(octets.sum() + ends_content.sum()), np.uint8)
-    dirty = np.zeros(len(verb), np.uint8)
-    places.gather(
-        lines.packets.buf,
-        lines.segments.rows,
-        command[st.FIRST_SEGMENT],
-        command[st.FIRST_POS],
-        octets,
-        start,
-        raw,
-        dirty,
-    )
+    raw, dirty = lines.followed.client_said, lines.followed.client_dirty
+    size = spoken(command)
+    start = starts(size)[:-1]
     places.trim(raw, start, size)
+    ends_content = (verb == DATA_END) & (command[st.BODY_SEGMENT] >= 0)
     seen_dot = ends_content & (command[st.OCTETS] > command[st.BODY_RAW])
-    raw[start[seen_dot]] = ord(".")
-    size[seen_dot] = 1
+    raw[start[ends_content]] = ord(".")  # an octet of the content was gathered in its place
+    size[ends_content] = seen_dot[ends_content]
+    dirty[ends_content] = 0
     odd = command[st.ODDITIES] & (st.BARE_CR | st.CRCRLF | st.GAP | st.UNFINISHED) > 0
     end = start + size
     word = np.where(verb == AUTH_RESPONSE, -1, command[st.WORD])
@@ -187,37 +175,19 @@ class ReplyTexts:
         return cut(self.raw, begins, at_rows(self.ends, rows) - begins, at_rows(self.dirty, rows), rows < 0)
 
 
-class Gathered(NamedTuple):
-    """The server's replies as they stood on the wire, behind each other."""
-
-    raw: Octets
-    offsets: Integers
-    dirty: Octets
-
-
-def gather_replies(lines: Lines) -> Gathered:
-    """Gather the replies."""
+def reply_texts(lines: Lines, secrets_said: dict[int, list[bytes]]) -> ReplyTexts:
+    """Make texts of the replies; `secrets_said` a session, octets that AUTH sent and no text may echo."""
+    raw, dirty = lines.followed.server_said, lines.followed.server_dirty
     reply = lines.reply
-    offsets = starts(reply[st.OCTETS])
-    raw = np.empty(int(offsets[-1]), np.uint8)
-    dirty = np.zeros(reply.shape[1], np.uint8)
-    segment, pos = reply[st.FIRST_SEGMENT], reply[st.FIRST_POS]
-    places.gather(lines.packets.buf, lines.segments.rows, segment, pos, reply[st.OCTETS], offsets, raw, dirty)
-    return Gathered(raw, offsets, dirty)
-
-
-def reply_texts(lines: Lines, gathered: Gathered, secrets_said: dict[int, list[bytes]]) -> ReplyTexts:
-    """Make texts of the replies, in the buffer itself; `secrets_said` a session, octets that AUTH sent and no text may echo."""
-    raw, offsets, dirty = gathered
-    reply = lines.reply
-    n = reply.shape[1]
+    n = len(reply)
     at = np.empty(n + 1, np.int64)
     enhanced, last = np.empty(n, np.int64), np.empty(n, np.int64)
     # texts are shorter than what they are made from: they are written over it
-    places.reply_texts(raw, offsets, reply[st.CODE], raw, at, enhanced, last)
+    places.reply_texts(raw, starts(reply[st.OCTETS]), reply[st.CODE], raw, at, enhanced, last)
     for session, secrets in secrets_said.items():
         _mask_echoes(raw, at, int(lines.first_reply[session]), int(lines.first_reply[session + 1]), secrets)
     bad = (dirty > 0) | (reply[st.ODDITIES] & (st.BARE_CR | st.GAP | st.UNFINISHED) > 0)
+    raw.resize(int(at[-1]), refcheck=False)  # nothing else refers to what is cut off
     # where nothing is to be repaired, the buffer itself becomes the column
     text = cut(raw, at[:-1], np.diff(at), bad) if bad.any() else arrow_text(raw[: at[-1]], at)
     return ReplyTexts(text, enhanced_codes(enhanced), raw, last, at[1:], bad)
@@ -248,11 +218,11 @@ def enhanced_codes(numbers: NDArray[np.int64]) -> pa.Array:
     """Enhanced codes as text, from the numbers of `places.reply_texts`."""
     distinct, inverse = np.unique(numbers, return_inverse=True)
     words = [None if x < 0 else f"{x // 1000000}.{x // 1000 % 1000}.{x % 1000}" for x in distinct.tolist()]
-    return pa.array(words, pa.large_string()).take(pa.array(inverse))
+    return taken(pa.array(words, pa.large_string()), inverse)
 
 
 def with_code(code: Integers, text: pa.Array) -> pa.Array:
     """`250 text`, the last line of a reply as it stood on the wire but for its separator."""
     distinct, inverse = np.unique(code, return_inverse=True)
     heads = pa.array(["" if c < 0 else f"{c:03d} " for c in distinct.tolist()], pa.large_string())
-    return pc.binary_join_element_wise(heads.take(pa.array(inverse)), text, pa.scalar("", pa.large_string()))
+    return pc.binary_join_element_wise(taken(heads, inverse), text, pa.scalar("", pa.large_string()))

@@ -10,7 +10,7 @@ from smtplab.capture import connections as tcp
 from smtplab.capture import layout
 from smtplab.dialogue import phases
 from smtplab.dialogue import state as st
-from smtplab.dialogue.lines import BDAT, DATA_END
+from smtplab.dialogue.following import BDAT, DATA_END
 from smtplab.frames import columns
 from smtplab.frames.columns import Integers, at
 from smtplab.frames.wire import Wire
@@ -47,16 +47,15 @@ def share_octets(
 def opaque_since(wire: Wire) -> Integers:
     """Of each session, when undecrypted TLS began (nanoseconds, -1 never)."""
     lines = wire.lines
-    segment = lines.segments.rows
     since = np.full(lines.sessions, -1, np.int64)
     for stream, field in ((0, st.CLIENT_TLS), (1, st.SERVER_TLS)):
-        offset = lines.state[:, field]
+        offset = lines.state[field]
         for session in np.flatnonzero(offset >= 0).tolist():
-            mine = np.flatnonzero((segment[:, layout.STREAM] == 2 * session + stream) & (segment[:, layout.POS] >= 0))
-            mine = mine[segment[mine, layout.OFFSET] + segment[mine, layout.LENGTH] > offset[session]]
-            if len(mine):
-                time = int(lines.packets.time[segment[mine[0], layout.PACKET]])
-                since[session] = time if since[session] < 0 else min(time, int(since[session]))
+            for row in lines.segments.of(2 * session + stream):
+                if row[layout.POS] >= 0 and row[layout.OFFSET] + row[layout.LENGTH] > offset[session]:
+                    time = int(lines.packets.time[row[layout.PACKET]])
+                    since[session] = time if since[session] < 0 else min(time, int(since[session]))
+                    break
     return since
 
 

@@ -13,7 +13,7 @@ from smtplab import schema
 from smtplab.capture import connections as tcp
 from smtplab.dialogue import state as st
 from smtplab.dialogue import transactions as tx
-from smtplab.dialogue.lines import BDAT, DATA_END, starts
+from smtplab.dialogue.following import BDAT, DATA_END, starts
 from smtplab.frames import columns, texts
 from smtplab.frames.columns import Integers, Mask, at
 from smtplab.frames.commands import Envelopes
@@ -100,12 +100,11 @@ class Transactions:
         contents = self.wire.lines.open_content
         last = np.full(self.wire.lines.sessions, -1, np.int64)
         last[self.session] = np.arange(self.count)
-        for row in range(contents.shape[1]):
-            transaction = int(last[contents[st.SESSION, row]])
-            if transaction >= 0 and self.how[transaction] in (tx.BY_SESSION_END, tx.BY_421):
-                self.open_content[transaction] = row
-                size[transaction] += contents[st.BODY_RAW, row] - contents[st.BODY_STUFFED, row]
-                carried[transaction] = True
+        at_ = last[contents[st.SESSION]]
+        own = np.flatnonzero((at_ >= 0) & np.isin(self.how[at_], (tx.BY_SESSION_END, tx.BY_421)))
+        self.open_content[at_[own]] = own
+        size[at_[own]] += (contents[st.BODY_RAW] - contents[st.BODY_STUFFED])[own]
+        carried[at_[own]] = True
         return size, carried
 
     def _outcomes(self, verb: Integers, code: Integers, inside: Mask) -> None:
@@ -145,7 +144,7 @@ class Transactions:
 
     def _one_sided(self) -> Mask:
         """Of each session, whether no octet of the server was captured."""
-        mute: Mask = self.wire.lines.state[:, st.MUTE_SERVER] == 1
+        mute: Mask = self.wire.lines.state[st.MUTE_SERVER] == 1
         return mute
 
     def _connection_closed(self) -> Mask:
@@ -160,7 +159,7 @@ def transactions(t: Transactions) -> pd.DataFrame:
     """Each mail transaction."""
     wire, lines, envelope = t.wire, t.wire.lines, t.envelope
     opened, deciding = lines.opened, t.deciding
-    envelope_of = np.full(lines.command.shape[1], -1, np.int64)
+    envelope_of = np.full(len(lines.command), -1, np.int64)
     envelope_of[envelope.row] = np.arange(len(envelope.row))
     mail = envelope_of[opened]
     declared = _numbers(columns.chosen(envelope.parameter("SIZE"), mail))
@@ -279,7 +278,7 @@ def _queue_ids(text: pa.Array) -> pa.Array:
     left = np.flatnonzero(np.asarray(found.is_null()) & np.asarray(text.is_valid()))
     if not len(left):
         return found
-    in_front = pc.struct_field(pc.extract_regex(text.take(pa.array(left)), QUEUE_ID_IN_FRONT), "id")
+    in_front = pc.struct_field(pc.extract_regex(columns.taken(text, left), QUEUE_ID_IN_FRONT), "id")
     where = np.full(len(text), -1, np.int64)
     where[left] = np.arange(len(left))
     return pc.coalesce(found, columns.chosen(in_front, where))
@@ -295,6 +294,7 @@ def recipients(t: Transactions) -> pd.DataFrame:
     code = lines.code[command]
     accepted = code // 100 == 2
     final = _final_replies(t, command, accepted)
+    transaction = lines.transaction[command]
     latency = at(wire.reply_time, reply) - wire.command_time[command]
     offsets = starts(np.diff(envelope.offsets)[rows])
     picked = np.repeat(envelope.offsets[:-1][rows] - offsets[:-1], np.diff(offsets)) + np.arange(offsets[-1])
@@ -303,7 +303,7 @@ def recipients(t: Transactions) -> pd.DataFrame:
         schema.RECIPIENTS,
         {
             "session": lines.command[st.SESSION][command],
-            "transaction": columns.maybe(lines.transaction[command], lines.transaction[command] == 0),
+            "transaction": columns.maybe(transaction, transaction == 0),
             "command": lines.command[st.NUMBER][command],
             "forward_path": columns.text(columns.chosen(envelope.path, rows)),
             "parameters": columns.maps(
@@ -327,7 +327,7 @@ def _final_replies(t: Transactions, command: Integers, accepted: Mask) -> Intege
     end = np.where(transaction >= 0, at(t.content_end, transaction), -1)
     final = np.where(end >= 0, at(lines.deciding, end), -1)
     answered = lines.command_of[lines.command_of >= 0]
-    several = np.flatnonzero(np.bincount(answered, minlength=lines.command.shape[1]) > 1)
+    several = np.flatnonzero(np.bincount(answered, minlength=len(lines.command)) > 1)
     for row in np.intersect1d(several, end).tolist():
         replies = np.flatnonzero(lines.command_of == row)
         if lines.reply[st.CODE][replies[0]] == 353:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,6 +10,7 @@ import pyarrow as pa
 
 from smtplab.capture import layout
 from smtplab.dialogue import state as st
+from smtplab.dialogue.following import starts
 from smtplab.dialogue.lines import Lines
 from smtplab.frames import texts
 from smtplab.frames.columns import Integers, Mask, at
@@ -39,19 +39,14 @@ class Wire:
     @cached_property
     def commands(self) -> texts.CommandLines:
         """The client's lines; masked, unless secrets were asked for."""
-        with ThreadPoolExecutor(
-            1
-        ) as beside:  # a kernel that lets go of Python's lock, while Python looks through the AUTHs
-            gathered = beside.submit(texts.gather_replies, self.lines)
-            clear = texts.command_lines(self.lines)
-            self.logins = self._logins(clear)
-            self._said: dict[int, list[bytes]] = {}
-            if not self.secrets:
-                known = {session: login.identity for session, login in self.logins.items()}
-                secrets = texts.secrets_of(clear, self.lines.command[st.VERB])
-                self._said = texts.secrets_said(self.lines, secrets, known)
-                texts.mask(clear, secrets)
-            self._gathered: texts.Gathered | None = gathered.result()
+        clear = texts.command_lines(self.lines)
+        self.logins = self._logins(clear)
+        self._said: dict[int, list[bytes]] = {}
+        if not self.secrets:
+            known = {session: login.identity for session, login in self.logins.items()}
+            secrets = texts.secrets_of(clear, self.lines.command[st.VERB])
+            self._said = texts.secrets_said(self.lines, secrets, known)
+            texts.mask(clear, secrets)
         return clear
 
     @cached_property
@@ -63,8 +58,7 @@ class Wire:
     def replies(self) -> texts.ReplyTexts:
         """The server's texts; they echo no secret."""
         _ = self.commands
-        gathered, self._gathered = self._gathered, None  # its buffer becomes the texts
-        return texts.reply_texts(self.lines, gathered or texts.gather_replies(self.lines), self._said)
+        return texts.reply_texts(self.lines, self._said)
 
     @property
     def login(self) -> dict[int, Login]:
@@ -107,6 +101,7 @@ class Wire:
         found: dict[int, Login] = {}
         rows = np.flatnonzero((verb == AUTH) | (verb == AUTH_RESPONSE)).tolist()
         session = lines.command[st.SESSION]
+        code_of, self._reply_of, self._replies_at = lines.code, lines.reply_of, starts(lines.reply[st.OCTETS])
         for begin in (row for row in rows if verb[row] == AUTH):
             words = clear.raw[clear.argument[begin] : clear.start[begin] + clear.size[begin]].tobytes().split(b" ", 1)
             end = begin + 1
@@ -116,7 +111,7 @@ class Wire:
             challenges = [self._challenge(row) for row in range(begin, end - 1)]
             mechanism = words[0].decode("latin-1").upper()
             initial = words[1].strip() if len(words) == 2 else None
-            code = int(lines.code[end - 1])
+            code = int(code_of[end - 1])
             login = Login(
                 printable(mechanism),
                 auth.identity(mechanism, initial, responses, challenges),
@@ -125,53 +120,48 @@ class Wire:
             before = found.get(int(session[begin]))
             if before is None or not before.ok or login.ok:  # after a success every AUTH gets 503 (RFC 4954 4)
                 found[int(session[begin])] = login
+        del self._reply_of, self._replies_at
         return found
 
     def _challenge(self, row: int) -> bytes:
         """The text of the 334 that answers a row."""
-        reply = int(self.lines.reply_of[row])
+        reply = int(self._reply_of[row])
         if reply < 0:
             return b""
-        column = self.lines.reply[:, reply]
-        begin = int(column[st.FIRST_POS])
-        octets = self.lines.packets.buf[
-            begin : begin + int(column[st.OCTETS])
-        ].tobytes()  # a 334 in two segments is cut short
-        return octets[4:].rstrip(b"\r\n")
+        begin = int(self._replies_at[reply])
+        return self.lines.followed.server_said[begin : int(self._replies_at[reply + 1])].tobytes()[4:].rstrip(b"\r\n")
 
     # --- when: packets, and their times; -1 and 0 where no packet carried the octets
 
-    @cached_property
+    @property
     def command_packet(self) -> Integers:
         """The packet after which each command was whole."""
         packet: Integers = self.lines.command[st.LATEST]
         return packet
 
-    @cached_property
+    @property
     def command_time(self) -> Integers:
         """Its time, nanoseconds."""
         return at(self.lines.packets.time, self.command_packet)
 
-    @cached_property
+    @property
     def reply_packet(self) -> Integers:
         """The packet with each reply's first octet."""
-        rows = self.lines.segments.rows
-        packet: Integers = rows[:, layout.PACKET][self.lines.reply[st.FIRST_SEGMENT]]
-        return packet
+        return self.lines.reply[st.EARLIEST]
 
-    @cached_property
+    @property
     def reply_time(self) -> Integers:
         """Its time, nanoseconds."""
         return at(self.lines.packets.time, self.reply_packet)
 
-    @cached_property
+    @property
     def reply_end_time(self) -> Integers:
         """The time of the packet with each reply's last octet."""
         return at(self.lines.packets.time, self.lines.reply[st.LATEST])
 
     def frame(self, packet: Integers) -> Integers:
         """The packets' numbers in their files."""
-        return at(self.lines.packets.frame, packet)
+        return at(self.lines.packets.frame, packet).astype(np.int64)
 
     def file(self, packet: Integers) -> Integers:
         """The packets' files."""
@@ -180,7 +170,7 @@ class Wire:
             return np.zeros(len(packet), np.int64)
         return packets.file_of(at(packets.ip, packet))
 
-    @cached_property
+    @property
     def whole(self) -> Mask:
         """Of each command, whether no octet is missing."""
         whole: Mask = (self.lines.command[st.ODDITIES] & (st.GAP | st.UNFINISHED)) == 0

@@ -1,0 +1,199 @@
+"""Sessions followed in shares: some at a time are put together, read by the machine, sorted, and their lines gathered.
+
+A share's tables are wide, as kernels want them, and stay in the processor's cache; what is kept of them is narrow. Shares know
+nothing of each other, so that as many are followed at once as there are processors.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smtplab.capture import connections as tcp
+from smtplab.capture import layout, reassembly
+from smtplab.capture.connections import Connections
+from smtplab.capture.packets import Integers, Octets, Packets
+from smtplab.capture.rows import Rows
+from smtplab.dialogue import places
+from smtplab.dialogue import state as st
+from smtplab.dialogue.machine import Machine
+from smtplab.kernels import Column, Flags, Slots, entry
+from smtplab.smtp import verbs
+
+SHARE = 1 << 15  # packets of one share: its tables are 2 or 3 MB
+MOST_THREADS = 8
+DATA_END, BDAT = verbs.NUMBER["DATA-END"], verbs.NUMBER["BDAT"]
+
+
+@entry
+def deal(
+    connection: Slots, side: Flags, session: Column, client: Column, share: Column, place: Column, which: Slots, stream: Slots
+) -> None:  # fmt: skip
+    """Give each packet its stream (-1: of no session), and put its number into `which` at its share's next `place`."""
+    for i in range(len(connection)):
+        s = session[connection[i]]
+        if s < 0:
+            stream[i] = -1
+            continue
+        stream[i] = 2 * s + (1 if side[i] != client[s] else 0)
+        k = share[s]
+        which[place[k]] = i
+        place[k] += 1
+
+
+@dataclass(slots=True)
+class Followed:
+    """What was found in some sessions; lines sorted by session and number, fields as in `state` and `layout`."""
+
+    segments: Rows
+    state: Rows  # the machine's last word on each session
+    command: Rows
+    reply: Rows
+    open_content: Rows  # contents that had not ended
+    client_said: Octets  # each command line, without content and chunks; `spoken` says how many octets each one has
+    client_dirty: Octets  # of each, 1 where an octet may not be shown as it is
+    server_said: Octets  # each reply
+    server_dirty: Octets
+
+
+@dataclass(slots=True)
+class Sessions:
+    """The packets of the wanted connections, dealt to shares, and what is filled while these are followed."""
+
+    packets: Packets
+    which: NDArray[np.int32]  # packets, a share behind the other
+    bounds: Integers  # where each share begins in `which`, and the end
+    sessions: Integers  # each share's first session, and the end
+    stream: NDArray[np.int32]  # of each packet, -1 where its connection is not wanted
+    streams: NDArray[np.int64]  # (2 * sessions, STREAM_FIELDS)
+    begins: NDArray[np.bool_]  # of each session, whether the server is seen from its first octet
+    new: NDArray[np.int32]  # of each packet, octets that no earlier packet had carried
+    status: Octets  # of each packet, a number as in `schema.STATUS`
+
+
+def dealt(packets: Packets, found: Connections, wanted: Integers, client: Integers) -> Sessions:
+    """Deal the packets of the connections `wanted`, which become sessions in this order; `client` is each one's client side."""
+    n, count = len(packets), len(wanted)
+    session = np.full(len(found), -1, np.int64)
+    session[wanted] = np.arange(count)
+    sizes = np.bincount(found.connection, minlength=len(found))[wanted]
+    share = (np.cumsum(sizes) - sizes) // SHARE  # of each session: ascending, some numbers left out
+    sessions = np.append(np.flatnonzero(np.diff(share, prepend=-1)), count) if count else np.zeros(2, np.int64)
+    share = np.repeat(np.arange(len(sessions) - 1), np.diff(sessions))
+    bounds = starts(np.bincount(share, weights=sizes, minlength=len(sessions) - 1).astype(np.int64))
+    which, stream = np.empty(int(bounds[-1]), np.int32), np.empty(n, np.int32)
+    deal(found.connection, found.side, session, client, share, bounds[:-1].copy(), which, stream)
+    return Sessions(
+        packets, which, bounds, sessions, stream, reassembly.streams_of(found, wanted, client),
+        found.rows[wanted, tcp.KNOWN + 1 - client] == 2, np.zeros(n, np.int32), np.zeros(n, np.uint8),
+    )  # fmt: skip
+
+
+def follow_all(dealt_: Sessions) -> Followed:
+    """Follow every share, and join what they give."""
+    shares = range(len(dealt_.bounds) - 1)
+    left = iter(shares)
+    done: dict[int, Followed] = {}
+
+    def work() -> None:
+        for share in left:
+            done[share] = follow(dealt_, share)
+
+    helpers = min(os.cpu_count() or 1, MOST_THREADS, len(shares)) - 1
+    if helpers > 0:
+        # This thread works as well: what a thread's allocator took, some 10 MB, it keeps. The kernels let go of Python's lock.
+        with ThreadPoolExecutor(helpers) as pool:
+            others = [pool.submit(work) for _ in range(helpers)]
+            work()
+            for other in others:
+                other.result()
+    else:
+        work()
+    return joined([done.pop(share) for share in shares], dealt_.sessions)
+
+
+def follow(dealt_: Sessions, share: int) -> Followed:
+    """Follow one share; its sessions, streams, segments and lines are numbered from 0."""
+    first, end = int(dealt_.sessions[share]), int(dealt_.sessions[share + 1])
+    which = dealt_.which[dealt_.bounds[share] : dealt_.bounds[share + 1]]
+    streams = dealt_.streams[2 * first : 2 * end]
+    segments = reassembly.segments(dealt_.packets, which, dealt_.stream, 2 * first, streams, dealt_.new, dealt_.status)
+    mute = streams[1::2, layout.MUTE] == 1
+    return read(
+        dealt_.packets, segments, Machine.for_sessions(end - first, mute, dealt_.begins[first:end], len(segments))
+    )
+
+
+def read(packets: Packets, segments: NDArray[np.int64], machine: Machine) -> Followed:
+    """Let the machine read the segments; sort what it wrote, and gather the octets."""
+    buf = packets.buf
+    machine.read(buf, packets.words, segments)
+    machine.close(buf, packets.words, segments)
+    state = machine.state
+    first_command, first_reply = starts(state[:, st.COMMANDS]), starts(state[:, st.REPLIES])
+    command = np.empty((st.COMMAND_FIELDS, int(first_command[-1])), np.int64)
+    reply = np.empty((st.REPLY_FIELDS, int(first_reply[-1])), np.int64)
+    contents = np.empty((st.COMMAND_FIELDS, len(state)), np.int64)
+    opens = places.split(
+        machine.rows, machine.written, segments, first_command, first_reply, command, reply, contents, 0
+    )
+    client_said, client_dirty = gathered(buf, segments, command, spoken(command))
+    server_said, server_dirty = gathered(buf, segments, reply, reply[st.OCTETS])
+    return Followed(
+        Rows(segments.T), Rows(state.T), Rows(command), Rows(reply), Rows(contents[:, :opens]),
+        client_said, client_dirty, server_said, server_dirty,
+    )  # fmt: skip
+
+
+def spoken(command: NDArray[np.int64] | Rows) -> Integers:
+    """Octets of each command's line with its end, a BDAT's chunk left out; 1 for the dot of a DATA-END."""
+    verb, octets = command[st.VERB], command[st.OCTETS]
+    octets = np.where(verb == BDAT, octets - command[st.BODY_RAW], octets)
+    return np.where((verb == DATA_END) & (command[st.BODY_SEGMENT] >= 0), 1, octets)
+
+
+def gathered(
+    buf: Octets, segments: NDArray[np.int64], rows: NDArray[np.int64], octets: Integers
+) -> tuple[Octets, Octets]:
+    """The octets of some lines behind each other, and of each line whether it is dirty."""
+    offsets = starts(octets)
+    out = np.empty(int(offsets[-1]), np.uint8)
+    dirty = np.zeros(len(octets), np.uint8)
+    places.gather(buf, segments, rows[st.FIRST_SEGMENT], rows[st.FIRST_POS], octets, offsets, out, dirty)
+    return out, dirty
+
+
+def joined(parts: Sequence[Followed], sessions: Integers) -> Followed:
+    """What several shares gave, numbered through; `sessions` is each share's first session. The parts are emptied."""
+    if len(parts) == 1:
+        return parts[0]
+    session = sessions[:-1].tolist()
+    stream = (2 * sessions[:-1]).tolist()
+    segment = starts(np.array([len(part.segments) for part in parts]))[:-1].tolist()
+    line = dict.fromkeys((st.FIRST_SEGMENT, st.LAST_SEGMENT), segment) | {st.SESSION: session}
+    command = line | {st.BODY_SEGMENT: segment}
+
+    def octets(of: Callable[[Followed], Octets]) -> Octets:
+        return np.concatenate([of(part) for part in parts])
+
+    return Followed(
+        Rows.joined([p.segments for p in parts], {layout.STREAM: stream, layout.FOLLOWING: segment}),
+        Rows.joined([p.state for p in parts], {}),
+        Rows.joined([p.command for p in parts], command),
+        Rows.joined([p.reply for p in parts], line),
+        Rows.joined([p.open_content for p in parts], command),
+        octets(lambda p: p.client_said), octets(lambda p: p.client_dirty),
+        octets(lambda p: p.server_said), octets(lambda p: p.server_dirty),
+    )  # fmt: skip
+
+
+def starts(counts: NDArray[np.int64]) -> Integers:
+    """Where each group begins when groups of these sizes stand behind each other; one more item: the end."""
+    offsets = np.zeros(len(counts) + 1, np.int64)
+    np.cumsum(counts, out=offsets[1:])
+    return offsets
