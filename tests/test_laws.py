@@ -234,7 +234,7 @@ def test_dots_that_end_content_again_and_again() -> None:
     for _ in range(10):
         made.server(b"354 x\r\n250 Ok\r\n" * 2_000)
     lines = streams.lines_of(made.records)
-    assert lines.state[st.REREAD][0] < (16 << 20) + 900_000
+    assert lines.state[0, st.REREAD] < (16 << 20) + 900_000
     assert len(lines.command) < 200
 
 

@@ -25,7 +25,6 @@ from smtplab.capture.reassembly import (
     RETRANSMISSION,
     TRUNCATED,
 )
-from smtplab.capture.rows import Rows
 from smtplab.dialogue import following
 from smtplab.dialogue.lines import Segments
 
@@ -39,7 +38,7 @@ def segments(records: list[Any]) -> tuple[Packets, Segments]:
     wanted = np.arange(len(found))
     d = following.dealt(packets, found, wanted, np.zeros(len(found), np.int64))  # few packets: one share
     rows = ra.segments(packets, d.which, d.stream, 0, d.streams, d.new, d.status)
-    return packets, Segments(Rows(rows.T), d.streams, d.stream, d.new, d.status)
+    return packets, Segments(rows, d.streams, d.stream, d.new, d.status)
 
 
 def stream(packets: Packets, made: Segments, number: int = 0) -> tuple[bytes, list[Hole]]:

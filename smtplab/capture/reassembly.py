@@ -345,7 +345,8 @@ def segments(
     """
     p = packets
     payload = int((p.size[which] > 0).sum())
-    held = np.zeros((3 * payload + 2, PIECE_FIELDS), np.int64)
+    held = np.empty((3 * payload + 2, PIECE_FIELDS), np.int64)
+    held[0] = 0  # no piece is free, none was ever made
     out = np.empty((4 * payload + len(streams) + 2, SEGMENT_FIELDS), np.int64)  # committed as it is filled
     made = reassemble(
         p.buf, p.tcp, p.pos, p.size, p.captured, p.flags, which, stream, first, streams, held, out, new, status

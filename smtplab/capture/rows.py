@@ -13,14 +13,24 @@ from smtplab.capture.packets import Integers
 WIDTHS = (np.int8, np.int16, np.int32)
 
 
+def width(least: int, most: int) -> Any:
+    """The narrowest type of whole numbers for these limits."""
+    for candidate in WIDTHS:
+        limits = np.iinfo(candidate)
+        if limits.min <= least and most <= limits.max:
+            return candidate
+    return np.int64
+
+
 def narrow(numbers: NDArray[Any]) -> NDArray[Any]:
     """A copy in the narrowest type of whole numbers that holds them all."""
-    least, most = (int(numbers.min()), int(numbers.max())) if len(numbers) else (0, 0)
-    for width in WIDTHS:
-        limits = np.iinfo(width)
-        if limits.min <= least and most <= limits.max:
-            return numbers.astype(width)
-    return numbers.copy()
+    return numbers.astype(width(int(numbers.min()), int(numbers.max())) if numbers.size else np.int8)
+
+
+def halved(table: NDArray[np.int64]) -> NDArray[Any]:
+    """A copy in 32 bits, where that holds them all."""
+    fits = not table.size or width(int(table.min()), int(table.max())) in WIDTHS
+    return table.astype(np.int32 if fits else np.int64)
 
 
 class Rows:
@@ -29,7 +39,15 @@ class Rows:
     __slots__ = ("columns",)
 
     def __init__(self, columns: Iterable[NDArray[Any]]) -> None:
-        self.columns = [narrow(column) for column in columns]
+        self.columns = list(columns)
+
+    @classmethod
+    def of(cls, table: NDArray[np.int64]) -> Rows:
+        """Narrow copies of the columns, `(fields, rows)`."""
+        if not table.shape[1]:
+            return cls([column.astype(np.int8) for column in table])
+        limits = zip(table.min(axis=1).tolist(), table.max(axis=1).tolist(), strict=True)
+        return cls([column.astype(width(*both)) for column, both in zip(table, limits, strict=True)])
 
     @classmethod
     def joined(cls, parts: Sequence[Rows], shifts: Mapping[int, Sequence[int]]) -> Rows:
@@ -58,10 +76,3 @@ class Rows:
     def take(self, rows: Integers) -> Integers:
         """Some of the rows: `(fields, rows)`."""
         return np.stack([column[rows].astype(np.int64) for column in self.columns])
-
-    def table(self) -> Integers:
-        """All of it as kernels take it: `(rows, fields)`."""
-        made = np.empty((len(self), len(self.columns)), np.int64)
-        for field, column in enumerate(self.columns):
-            made[:, field] = column
-        return made

@@ -128,5 +128,5 @@ def advance(
         elif mode == st.TLS:
             q = e
         else:
-            q, nr = read_line(buf, k, p, e, offset, S, c, R, nr, Q, verb_words, waits)
+            q, nr = read_line(buf, words, masks, k, p, e, offset, S, c, R, nr, Q, verb_words, waits)
         S[c, st.CLIENT_USED] += q - p

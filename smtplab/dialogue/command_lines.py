@@ -7,6 +7,7 @@ from typing import Any
 from smtplab.dialogue import state as st
 from smtplab.dialogue.chunks import A_BEFORE, A_BETWEEN, A_DIGITS, A_LAST, chunk_size, end_chunk
 from smtplab.dialogue.content import begin_content
+from smtplab.dialogue.searching import find_odd
 from smtplab.dialogue.verb_numbers import (
     V_AUTH,
     V_AUTH_RESPONSE,
@@ -18,7 +19,7 @@ from smtplab.dialogue.verb_numbers import (
     V_UNKNOWN,
 )
 from smtplab.dialogue.written import dequeue, enqueue, write
-from smtplab.kernels import Buffer, Flags, Table, kernel
+from smtplab.kernels import Buffer, Flags, Table, Words, kernel
 from smtplab.smtp.verbs import PACKED_OCTETS
 
 CR, LF, DOT, BLANK, TAB = 13, 10, 46, 32, 9
@@ -97,6 +98,8 @@ def finish_line(k: int, end: int, S: Table, c: int, R: Table, nr: int, Q: Table,
 @kernel
 def read_line(
     buf: Buffer,
+    words: Words,
+    masks: Words,
     k: int,
     p: int,
     e: int,
@@ -139,6 +142,14 @@ def read_line(
     odd = S[c, st.LINE_ODDITIES]
     found = False
     while p < e:
+        if done and not is_bdat and before != CR:
+            q = find_odd(buf, words, masks, p, e)
+            if q > p:
+                before_that = before
+                before = int(buf[q - 1])
+                p = q
+                if p == e:
+                    break
         b = int(buf[p]) & 255
         p += 1
         if b == LF:

@@ -5,46 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from smtplab.dialogue import state as st
+from smtplab.dialogue.searching import DOT, find_dot
 from smtplab.dialogue.verb_numbers import V_DATA_END
 from smtplab.dialogue.written import enqueue, write
 from smtplab.kernels import Buffer, Table, Words, kernel
 
-CR, LF, DOT = 13, 10, 46
+CR, LF = 13, 10
 
 # States of the automaton that looks for the end of content (RFC 5321 4.1.1.4): what the octets before this one were.
 # Content begins after the CRLF of the DATA line, so its first octet stands at a line's beginning.
 MIDDLE, AFTER_CR, LINE_START, DOT_AT_START, DOT_CR, AFTER_LF, ODD_START_DOT, ODD_START_DOT_CR = range(8)
-
-
-@kernel
-def find_dot(buf: Buffer, words: Words, masks: Words, p: int, e: int) -> Any:
-    """The first `.` in [p, e), or e: 32 octets at a time. `masks` holds eight times 0x01, 0x80 and 0x2e.
-
-    `(w - 01…) & ~w & 80…` is non-zero where w has a zero octet: w is the word with every dot turned to zero.
-    """
-    while p < e and p & 7:
-        if int(buf[p]) == DOT:
-            return p
-        p += 1
-    k = p >> 3
-    end = e >> 3
-    ones = masks[0]
-    tops = masks[1]
-    dots = masks[2]
-    while k + 4 <= end:
-        a = words[k] ^ dots
-        b = words[k + 1] ^ dots
-        c = words[k + 2] ^ dots
-        d = words[k + 3] ^ dots
-        if (((a - ones) & ~a) | ((b - ones) & ~b) | ((c - ones) & ~c) | ((d - ones) & ~d)) & tops:
-            break
-        k += 4
-    p = max(p, k << 3)
-    while p < e:
-        if int(buf[p]) == DOT:
-            return p
-        p += 1
-    return e
 
 
 @kernel

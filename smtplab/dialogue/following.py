@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,14 +19,14 @@ from smtplab.capture import connections as tcp
 from smtplab.capture import layout, reassembly
 from smtplab.capture.connections import Connections
 from smtplab.capture.packets import Integers, Octets, Packets
-from smtplab.capture.rows import Rows
+from smtplab.capture.rows import Rows, halved
 from smtplab.dialogue import places
 from smtplab.dialogue import state as st
 from smtplab.dialogue.machine import Machine
 from smtplab.kernels import Column, Flags, Slots, entry
 from smtplab.smtp import verbs
 
-SHARE = 1 << 15  # packets of one share: its tables are 2 or 3 MB
+SHARE = 1 << 13  # packets of one share: its tables are less than 1 MB
 MOST_THREADS = 8
 DATA_END, BDAT = verbs.NUMBER["DATA-END"], verbs.NUMBER["BDAT"]
 
@@ -50,8 +51,8 @@ def deal(
 class Followed:
     """What was found in some sessions; lines sorted by session and number, fields as in `state` and `layout`."""
 
-    segments: Rows
-    state: Rows  # the machine's last word on each session
+    segments: NDArray[Any]  # (segments, SEGMENT_FIELDS), 32 or 64 bits
+    state: NDArray[Any]  # (sessions, STATE_FIELDS), 32 or 64 bits: the machine's last word on each session
     command: Rows
     reply: Rows
     open_content: Rows  # contents that had not ended
@@ -145,7 +146,7 @@ def read(packets: Packets, segments: NDArray[np.int64], machine: Machine) -> Fol
     client_said, client_dirty = gathered(buf, segments, command, spoken(command))
     server_said, server_dirty = gathered(buf, segments, reply, reply[st.OCTETS])
     return Followed(
-        Rows(segments.T), Rows(state.T), Rows(command), Rows(reply), Rows(contents[:, :opens]),
+        halved(segments), halved(state), Rows.of(command), Rows.of(reply), Rows.of(contents[:, :opens]),
         client_said, client_dirty, server_said, server_dirty,
     )  # fmt: skip
 
@@ -163,8 +164,12 @@ def gathered(
     """The octets of some lines behind each other, and of each line whether it is dirty."""
     offsets = starts(octets)
     out = np.empty(int(offsets[-1]), np.uint8)
+    places.gather(buf, segments, rows[st.FIRST_SEGMENT], rows[st.FIRST_POS], octets, offsets, out)
+    # octets that may not be shown as they are: controls but TAB, LF and CR (below 32 wraps around), DEL, 8-bit, a backslash
+    odd = ((out - np.uint8(32)) > 94) & (out != 10) & (out != 13) & (out != 9)
+    odd |= out == ord("\\")
     dirty = np.zeros(len(octets), np.uint8)
-    places.gather(buf, segments, rows[st.FIRST_SEGMENT], rows[st.FIRST_POS], octets, offsets, out, dirty)
+    dirty[np.searchsorted(offsets, np.flatnonzero(odd), side="right") - 1] = 1
     return out, dirty
 
 
@@ -181,9 +186,14 @@ def joined(parts: Sequence[Followed], sessions: Integers) -> Followed:
     def octets(of: Callable[[Followed], Octets]) -> Octets:
         return np.concatenate([of(part) for part in parts])
 
+    segments = np.concatenate([part.segments for part in parts])
+    for k, part in enumerate(parts):
+        mine = segments[segment[k] : segment[k] + len(part.segments)]
+        mine[:, layout.STREAM] += stream[k]
+        mine[:, layout.FOLLOWING][mine[:, layout.FOLLOWING] >= 0] += segment[k]
     return Followed(
-        Rows.joined([p.segments for p in parts], {layout.STREAM: stream, layout.FOLLOWING: segment}),
-        Rows.joined([p.state for p in parts], {}),
+        segments,
+        np.concatenate([part.state for part in parts]),
         Rows.joined([p.command for p in parts], command),
         Rows.joined([p.reply for p in parts], line),
         Rows.joined([p.open_content for p in parts], command),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +28,7 @@ REPLY, CODE, DECIDING, TRANSACTION = range(4)  # fields of `Lines.of_command`
 class Segments:
     """The streams of the sessions: their segments, sorted by share of sessions, then in the order of handing over."""
 
-    columns: Rows
+    narrow: NDArray[Any]
     streams: NDArray[np.int64]  # (2 * sessions, STREAM_FIELDS)
     stream: NDArray[np.int32]  # of each packet, -1 where its connection is not wanted
     new: NDArray[np.int32]  # of each packet, octets that no earlier packet had carried
@@ -36,7 +37,7 @@ class Segments:
     @cached_property
     def rows(self) -> NDArray[np.int64]:
         """`(segments, SEGMENT_FIELDS)`, as the kernels that copy contents want them."""
-        return self.columns.table()
+        return self.narrow.astype(np.int64)
 
     def of(self, stream: int) -> Iterator[NDArray[np.int64]]:
         """The segments of one stream, in order."""
@@ -92,8 +93,8 @@ class Lines:
         return self.of_reply[0]
 
     @property
-    def state(self) -> Rows:
-        """The machine's last word on each session."""
+    def state(self) -> NDArray[Any]:
+        """The machine's last word on each session: `(sessions, STATE_FIELDS)`."""
         return self.followed.state
 
     @property
@@ -210,8 +211,8 @@ def _paired(
 ) -> Lines:
     """Say which reply answers which command, and number the transactions."""
     state, command, reply = followed.state, followed.command, followed.reply
-    first_command = starts(state[st.COMMANDS])
-    first_reply = starts(state[st.REPLIES])
+    first_command = starts(state[:, st.COMMANDS])
+    first_reply = starts(state[:, st.REPLIES])
     n = len(command)
     answers, session, code_of = reply[st.ANSWERS], reply[st.SESSION], reply[st.CODE]
     command_of = np.where(answers >= 0, first_command[session] + answers, -1)
@@ -241,6 +242,6 @@ def _paired(
     )  # fmt: skip
     return Lines(
         packets, found, wanted, client, segments, followed, first_command, first_reply,
-        Rows((reply_of, code, deciding, transaction)), Rows((command_of,)),
+        Rows.of(np.stack((reply_of, code, deciding, transaction))), Rows.of(command_of[None]),
         opened[:count].copy(), ended[:count].copy(), how[:count].copy(),
     )  # fmt: skip

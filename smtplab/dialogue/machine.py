@@ -19,12 +19,10 @@ from smtplab.dialogue import tables
 from smtplab.dialogue.chunks import end_chunk
 from smtplab.dialogue.client import advance
 from smtplab.dialogue.command_lines import break_line
+from smtplab.dialogue.searching import MASKS
 from smtplab.dialogue.server import break_reply, read_server
 from smtplab.dialogue.written import write
 from smtplab.kernels import Buffer, Flags, Table, Words, entry, kernel
-
-# eight octets each of 0x01, 0x80 and the dot
-MASKS = np.array([0x0101010101010101, 0x8080808080808080, 0x2E2E2E2E2E2E2E2E], np.uint64)
 
 
 @kernel
@@ -78,7 +76,7 @@ def run(
                 break
             if nr + 4 >= R.shape[0] or Q[0, st.Q_NUMBER] + 4 >= Q.shape[0]:
                 return k, ending, nr
-            nr = read_server(buf, G, k, S, c, R, nr, Q)
+            nr = read_server(buf, words, masks, G, k, S, c, R, nr, Q)
         S[c, st.SERVER_USED] = 0
     for c in range(ending, S.shape[0]):
         while True:

@@ -8,7 +8,7 @@ from smtplab.capture.layout import FOLLOWING, LENGTH, PACKET, POS
 from smtplab.dialogue import state as st
 from smtplab.kernels import Buffer, Column, Flags, Table, entry, kernel
 
-CR, LF, DOT, TAB, BACKSLASH, DEL = 13, 10, 46, 9, 92, 127
+CR, LF, DOT, TAB = 13, 10, 46, 9
 PIECE_SEGMENT, PIECE_POS, PIECE_RAW, PIECE_UNDO = range(4)
 PIECE_FIELDS = 4
 
@@ -56,13 +56,8 @@ def split(
 
 
 @entry
-def gather(
-    buf: Buffer, G: Table, segment: Column, pos: Column, octets: Column, offsets: Column, out: Flags, dirty: Flags
-) -> Any:
-    """Copy each row's octets, from its place on over as many segments as it takes; holes are passed over.
-
-    `dirty` is set where a row has an octet that may not be shown as it is: controls but TAB and LF, DEL, 8-bit, a backslash.
-    """
+def gather(buf: Buffer, G: Table, segment: Column, pos: Column, octets: Column, offsets: Column, out: Flags) -> Any:
+    """Copy each row's octets, from its place on over as many segments as it takes; holes are passed over."""
     for i in range(len(segment)):
         left = octets[i]
         if left <= 0:
@@ -70,7 +65,6 @@ def gather(
         s = segment[i]
         p = pos[i]
         o = offsets[i]
-        bad = 0
         e = G[s, POS] + G[s, LENGTH]
         while left > 0:
             if p >= e or G[s, POS] < 0:
@@ -82,15 +76,10 @@ def gather(
                 continue
             n = min(e - p, left)
             for j in range(n):
-                b = int(buf[p + j]) & 255
-                out[o + j] = b
-                if b >= DEL or b == BACKSLASH or (b < 32 and b != TAB and b != LF and b != CR):
-                    bad = 1
+                out[o + j] = buf[p + j]
             o += n
             p += n
             left -= n
-        if bad:
-            dirty[i] = 1
 
 
 @entry

@@ -10,6 +10,7 @@ from smtplab.dialogue.command_lines import (
     take_for_accepted,
 )
 from smtplab.dialogue.content import begin_content, end_content
+from smtplab.dialogue.searching import find_odd
 from smtplab.dialogue.verb_numbers import (
     V_AUTH,
     V_AUTH_RESPONSE,
@@ -29,7 +30,7 @@ from smtplab.dialogue.verb_numbers import (
     V_XCLIENT,
 )
 from smtplab.dialogue.written import dequeue, write
-from smtplab.kernels import Buffer, Table, kernel
+from smtplab.kernels import Buffer, Table, Words, kernel
 
 CR, LF, BLANK, TAB, HYPHEN = 13, 10, 32, 9, 45
 PRDR_FIRST = 353  # draft-hall-prdr: one reply a recipient follows, then one for the message
@@ -43,7 +44,9 @@ MOST_REREAD = 16 << 20
 
 
 @kernel
-def read_reply(buf: Buffer, k: int, p: int, e: int, offset: int, S: Table, c: int, R: Table, nr: int) -> Any:
+def read_reply(
+    buf: Buffer, words: Words, masks: Words, k: int, p: int, e: int, offset: int, S: Table, c: int, R: Table, nr: int
+) -> Any:
     """Read [p, e) of the server's segment `k` up to the end of a reply.
 
     Returns the place reached, the number of rows, and 1 where a reply was written as the last row.
@@ -72,6 +75,14 @@ def read_reply(buf: Buffer, k: int, p: int, e: int, offset: int, S: Table, c: in
     before = S[c, st.REPLY_BEFORE]
     odd = S[c, st.REPLY_ODDITIES]
     while p < e:
+        if column > 3 and before != CR:
+            q = find_odd(buf, words, masks, p, e)
+            if q > p:
+                column += q - p
+                before = int(buf[q - 1])
+                p = q
+                if p == e:
+                    break
         b = int(buf[p]) & 255
         p += 1
         if b != LF:
@@ -358,7 +369,9 @@ def skip_rest(buf: Buffer, p: int, e: int, S: Table, c: int) -> Any:
 
 
 @kernel
-def read_server(buf: Buffer, G: Table, k: int, S: Table, c: int, R: Table, nr: int, Q: Table) -> Any:
+def read_server(
+    buf: Buffer, words: Words, masks: Words, G: Table, k: int, S: Table, c: int, R: Table, nr: int, Q: Table
+) -> Any:
     """Read the server's segment `k` on, up to the end of one reply; returns the number of rows."""
     n = G[k, LENGTH]
     used = S[c, st.SERVER_USED]
@@ -380,7 +393,7 @@ def read_server(buf: Buffer, G: Table, k: int, S: Table, c: int, R: Table, nr: i
     if p < e:
         if S[c, st.REPLY_LENGTH] == 0:
             S[c, st.REPLY_ACKED] = G[k, ACKED]
-        p, nr, done = read_reply(buf, k, p, e, G[k, OFFSET] + p - G[k, POS], S, c, R, nr)
+        p, nr, done = read_reply(buf, words, masks, k, p, e, G[k, OFFSET] + p - G[k, POS], S, c, R, nr)
         if done and is_tail(R, nr, S, c):
             nr -= 1
             S[c, st.REPLIES] -= 1

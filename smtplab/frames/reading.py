@@ -82,7 +82,6 @@ class Reading:
         }
         with plain_pool():
             made = makers[name]()
-        give_back()
         kernels.remember()
         return made
 

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from smtplab import schema
 from smtplab.capture import connections as tcp
 from smtplab.capture import layout
+from smtplab.capture.packets import Octets
 from smtplab.dialogue import state as st
 from smtplab.dialogue.following import starts
 from smtplab.dialogue.lines import Lines
@@ -106,20 +107,33 @@ def _addresses(lines: Lines) -> tuple[pa.Array, pa.Array]:
     packets, first = lines.packets, lines.found.rows[lines.wanted, tcp.FIRST]
     header = packets.ip[first].astype(np.int64)
     is_v4 = packets.buf[header] >> 4 == 4
-    text = np.empty((lines.sessions, 2), object)  # source and target of the first packet, which side 0 sent
-    for rows, offset, size in ((np.flatnonzero(is_v4), 12, 4), (np.flatnonzero(~is_v4), 8, 16)):
+    place = np.empty(
+        (lines.sessions, 2), np.int64
+    )  # in `names`: of source and target of the first packet, which side 0 sent
+    names = []
+    for rows, offset, size, named in (
+        (np.flatnonzero(is_v4), 12, 4, _ipv4), (np.flatnonzero(~is_v4), 8, 16, _ipv6),
+    ):  # fmt: skip
         octets = packets.buf[header[rows][:, None] + offset + np.arange(2 * size)].reshape(-1, size)
-        distinct, inverse = np.unique(np.ascontiguousarray(octets).view(f"V{size}").reshape(-1), return_inverse=True)
-        names = np.array([_address(bytes(address)) for address in distinct.tolist()], object)
-        text[rows] = names[inverse].reshape(-1, 2) if len(rows) else text[rows]
+        place[rows] = (sum(map(len, names)) + np.arange(len(octets))).reshape(-1, 2)
+        names.append(named(octets))
     number = np.arange(lines.sessions)
-    client, server = (pa.array(text[number, side], pa.large_string()) for side in (lines.client, 1 - lines.client))
-    return client, server
+    text = pa.concat_arrays(names)
+    return columns.chosen(text, place[number, lines.client]), columns.chosen(text, place[number, 1 - lines.client])
 
 
-def _address(octets: bytes) -> str:
-    """An IPv4 or IPv6 address as text (RFC 5952)."""
-    return ".".join(map(str, octets)) if len(octets) == 4 else str(ipaddress.ip_address(octets))
+def _ipv4(octets: Octets) -> pa.Array:
+    """Addresses, `(addresses, 4)`, in dotted decimal."""
+    numbers = [str(number) for number in range(256)]
+    parts = (columns.words(octets[:, n].astype(np.int64), numbers) for n in range(4))
+    return pc.binary_join_element_wise(*parts, pa.scalar(".", pa.large_string()))
+
+
+def _ipv6(octets: Octets) -> pa.Array:
+    """Addresses, `(addresses, 16)`, as RFC 5952 writes them; each distinct one is written once."""
+    packed = np.ascontiguousarray(octets).view("V16").reshape(-1)
+    distinct, inverse = np.unique(packed, return_inverse=True)
+    return columns.words(inverse, [str(ipaddress.IPv6Address(address)) for address in map(bytes, distinct.tolist())])
 
 
 def _banners(lines: Lines) -> Integers:
@@ -158,8 +172,8 @@ def _tls(lines: Lines) -> tuple[Integers, list[Seen]]:
     nothing = Seen(b"", b"")
     seen = [nothing] * count
     how = np.full(count, NO_TLS, np.int64)
-    begun = np.stack([lines.state[st.CLIENT_TLS], lines.state[st.SERVER_TLS]], axis=1)
-    due = lines.state[st.TLS_DUE] == 1
+    begun = lines.state[:, [st.CLIENT_TLS, st.SERVER_TLS]]
+    due = lines.state[:, st.TLS_DUE] == 1
     for session in np.flatnonzero((begun >= 0).any(1)).tolist():
         streams = [_from(lines, 2 * session + side, int(begun[session, side])) for side in (0, 1)]
         seen[session] = Seen(*streams)

@@ -49,7 +49,7 @@ def opaque_since(wire: Wire) -> Integers:
     lines = wire.lines
     since = np.full(lines.sessions, -1, np.int64)
     for stream, field in ((0, st.CLIENT_TLS), (1, st.SERVER_TLS)):
-        offset = lines.state[field]
+        offset = lines.state[:, field]
         for session in np.flatnonzero(offset >= 0).tolist():
             for row in lines.segments.of(2 * session + stream):
                 if row[layout.POS] >= 0 and row[layout.OFFSET] + row[layout.LENGTH] > offset[session]:

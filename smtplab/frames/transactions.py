@@ -27,6 +27,7 @@ RCPT, DATA, BURL, QUIT = (verbs.NUMBER[v] for v in ("RCPT", "DATA", "BURL", "QUI
 
 # How servers name a message in the reply that accepts it: Postfix "queued as X", Exim "id=X", qmail "qp X", and in front of the
 # words "Message accepted" Sendmail and OpenSMTPD.
+QUEUED_AS = r"\bqueued as (?P<id>[^\s;,()<>\[\]]+)"  # a part of the next, of a shape that is found three times as fast
 QUEUE_ID = r"(?i)(?:\bqueued as |\bid=|\bqp )(?P<id>[^\s;,()<>\[\]]+)"
 QUEUE_ID_IN_FRONT = r"(?i)^(?:\d\.\d+\.\d+ )?(?P<id>[^\s:]+):? (?:Message accepted|OK queued)"
 
@@ -144,7 +145,7 @@ class Transactions:
 
     def _one_sided(self) -> Mask:
         """Of each session, whether no octet of the server was captured."""
-        mute: Mask = self.wire.lines.state[st.MUTE_SERVER] == 1
+        mute: Mask = self.wire.lines.state[:, st.MUTE_SERVER] == 1
         return mute
 
     def _connection_closed(self) -> Mask:
@@ -274,14 +275,14 @@ def _last_lines(t: Transactions) -> pa.Array:
 
 def _queue_ids(text: pa.Array) -> pa.Array:
     """The server's name for each message; each pattern is asked only about what the one before it left open."""
-    found = pc.struct_field(pc.extract_regex(text, QUEUE_ID), "id")
-    left = np.flatnonzero(np.asarray(found.is_null()) & np.asarray(text.is_valid()))
-    if not len(left):
-        return found
-    in_front = pc.struct_field(pc.extract_regex(columns.taken(text, left), QUEUE_ID_IN_FRONT), "id")
-    where = np.full(len(text), -1, np.int64)
-    where[left] = np.arange(len(left))
-    return pc.coalesce(found, columns.chosen(in_front, where))
+    found = pa.nulls(len(text), text.type)
+    for pattern in (QUEUED_AS, QUEUE_ID, QUEUE_ID_IN_FRONT):
+        left = np.flatnonzero(np.asarray(found.is_null()) & np.asarray(text.is_valid()))
+        named = pc.struct_field(pc.extract_regex(columns.taken(text, left), pattern), "id")
+        where = np.full(len(text), -1, np.int64)
+        where[left] = np.arange(len(left))
+        found = pc.coalesce(found, columns.chosen(named, where))
+    return found
 
 
 def recipients(t: Transactions) -> pd.DataFrame:
