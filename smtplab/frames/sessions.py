@@ -109,16 +109,16 @@ def _addresses(lines: Lines) -> tuple[pa.Array, pa.Array]:
     is_v4 = packets.buf[header] >> 4 == 4
     place = np.empty(
         (lines.sessions, 2), np.int64
-    )  # in `names`: of source and target of the first packet, which side 0 sent
-    names = []
-    for rows, offset, size, named in (
-        (np.flatnonzero(is_v4), 12, 4, _ipv4), (np.flatnonzero(~is_v4), 8, 16, _ipv6),
-    ):  # fmt: skip
-        octets = packets.buf[header[rows][:, None] + offset + np.arange(2 * size)].reshape(-1, size)
-        place[rows] = (sum(map(len, names)) + np.arange(len(octets))).reshape(-1, 2)
-        names.append(named(octets))
+    )  # in `text`: of source and target of the first packet, which side 0 sent
+    v4, v6 = np.flatnonzero(is_v4), np.flatnonzero(~is_v4)
+    place[v4] = np.arange(2 * len(v4)).reshape(-1, 2)
+    place[v6] = 2 * len(v4) + np.arange(2 * len(v6)).reshape(-1, 2)
+    octets = [
+        packets.buf[header[rows][:, None] + offset + np.arange(2 * size)].reshape(-1, size)
+        for rows, offset, size in ((v4, 12, 4), (v6, 8, 16))
+    ]
+    text = pa.concat_arrays([_ipv4(octets[0]), _ipv6(octets[1])])
     number = np.arange(lines.sessions)
-    text = pa.concat_arrays(names)
     return columns.chosen(text, place[number, lines.client]), columns.chosen(text, place[number, 1 - lines.client])
 
 
