@@ -22,6 +22,7 @@ EPILOG = """\
 examples
   smtplab summary mail.pcap                    what is in it: the worst first
   smtplab summary monday/*.pcap.gz             many files as one
+  smtplab summary mail.pcap --host 10.0.0.0/8  only what touches these hosts
   tcpdump -w - port 25 | smtplab summary -     from standard input
   smtplab transcript mail.pcap 3 | less -R     one conversation, line by line
   smtplab export mail.pcap --to mail/          the frames as Parquet files
@@ -69,6 +70,10 @@ What you changed in the folder stays as you left it.
 """
 
 
+class Misused(Exception):
+    """What was asked for does not fit together, or has a value that is none: one line says why."""
+
+
 class _Parser(argparse.ArgumentParser):
     """argparse, with errors of one line that say where help is."""
 
@@ -94,18 +99,35 @@ def parser() -> argparse.ArgumentParser:
             name, help=sentence, description=sentence, epilog=epilog, formatter_class=plain, allow_abbrev=False
         )
 
+    def limits(of: argparse.ArgumentParser) -> None:
+        group = of.add_argument_group(
+            "only sessions", "that touch what is named here; --port and --host may be given more than once"
+        )
+        group.add_argument("--port", type=int, action="append", metavar="PORT", help="a TCP port")
+        group.add_argument(
+            "--host", action="append", metavar="HOST", help="an address, or a network such as 10.0.0.0/8"
+        )
+        group.add_argument("--start", metavar="TIME", help="from this time on, such as '2026-01-31 09:00' (UTC)")
+        group.add_argument("--end", metavar="TIME", help="up to this time, which is excluded")
+
     one = command("summary", "What is in a capture: outcomes, findings, refusals, latencies.", SUMMARY_EPILOG)
     one.add_argument("files", nargs="+", metavar="FILE", help="pcap or pcapng, compressed or not; - is standard input")
+
+    limits(one)
 
     one = command("transcript", "What was said, line by line.", TRANSCRIPT_EPILOG)
     one.add_argument("file", metavar="FILE", help="pcap or pcapng, compressed or not; - is standard input")
     one.add_argument("session", metavar="SESSION", nargs="?", type=int, help="number of the session (default: all)")
     one.add_argument("--content", action="store_true", help="the mails' content too, not only its size")
 
+    limits(one)
+
     one = command("export", "Every frame as a file.", EXPORT_EPILOG)
     one.add_argument("file", metavar="FILE", help="pcap or pcapng, compressed or not; - is standard input")
     one.add_argument("--to", required=True, metavar="FOLDER", help="where the files go; made if need be")
     one.add_argument("--format", choices=["parquet", "csv", "jsonl"], default="parquet", help="default: parquet")
+
+    limits(one)
 
     one = command("lab", "Copy the notebooks and their captures into a folder, and open JupyterLab there.", LAB_EPILOG)
     one.add_argument("--folder", default="smtplab-lab", help="default: smtplab-lab, in the current folder")
@@ -150,6 +172,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             warnings.showwarning = _warn
             code = _run(arguments)
             sys.stdout.flush()
+    except Misused as error:
+        complain(f"{error} (see smtplab {arguments.command} --help)")
+        return MISUSED
     except CaptureError as error:
         complain(str(error))
         return UNREADABLE

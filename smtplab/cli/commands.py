@@ -7,17 +7,24 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from smtplab.cli import GOOD, NOTHING
+from smtplab.cli import GOOD, NOTHING, Misused
 from smtplab.cli.terminal import Terminal, complain, count, safe
 
 if TYPE_CHECKING:
     from smtplab import Capture
 
 
-def _open(files: list[str]) -> Capture:
+def _open(files: list[str], arguments: argparse.Namespace) -> Capture:
     import smtplab
 
-    return smtplab.open(files[0] if len(files) == 1 else list(files))
+    asked = {"ports": arguments.port, "hosts": arguments.host, "start": arguments.start, "end": arguments.end}
+    limits = {name: value for name, value in asked.items() if value is not None}
+    try:
+        return smtplab.open(files[0] if len(files) == 1 else list(files), **limits)
+    except smtplab.CaptureError:
+        raise
+    except ValueError as error:
+        raise Misused(str(error)) from error
 
 
 def _title(files: list[str]) -> str:
@@ -37,7 +44,7 @@ def summary(arguments: argparse.Namespace) -> int:
     """`smtplab summary FILE…`."""
     from smtplab.cli.summary import summary as lines
 
-    with _open(arguments.files) as capture:
+    with _open(arguments.files, arguments) as capture:
         if not _any(capture, arguments.files):
             return NOTHING
         for line in lines(capture, _title(arguments.files), Terminal.of(sys.stdout)):
@@ -48,7 +55,7 @@ def summary(arguments: argparse.Namespace) -> int:
 def transcript(arguments: argparse.Namespace) -> int:
     """`smtplab transcript FILE [SESSION]`."""
     files = [arguments.file]
-    with _open(files) as capture:
+    with _open(files, arguments) as capture:
         if not _any(capture, files):
             return NOTHING
         number, last = arguments.session, len(capture.sessions) - 1
@@ -72,7 +79,7 @@ def export(arguments: argparse.Namespace) -> int:
     from smtplab.cli.export import export as write
 
     files = [arguments.file]
-    with _open(files) as capture:
+    with _open(files, arguments) as capture:
         if not _any(capture, files):
             return NOTHING
         for path, rows in write(capture, Path(arguments.to), arguments.format):

@@ -14,6 +14,7 @@ from smtplab.capture import layout
 from smtplab.capture.connections import Connections, connections
 from smtplab.capture.packets import Integers, Packets
 from smtplab.capture.reassembly import Segments, segments
+from smtplab.capture.wanted import Wanted
 from smtplab.dialogue import detect, places, tables
 from smtplab.dialogue import state as st
 from smtplab.dialogue import transactions as tx
@@ -84,53 +85,21 @@ class Lines:
         return np.where(self.transaction > 0, rows, -1)
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which sessions are read: those that touch one of the ports, one of the hosts, and the span of time (nanoseconds)."""
-
-    ports: frozenset[int] | None = None
-    hosts: frozenset[bytes] | None = None  # packed addresses
-    start: int | None = None
-    end: int | None = None
-
-    def of(self, packets: Packets, found: Connections) -> NDArray[np.bool_]:
-        """A mask over the connections."""
-        rows = found.rows
-        keep = np.ones(len(rows), bool)
-        if self.ports is not None:
-            ports = list(self.ports)
-            keep &= np.isin(rows[:, tcp.SOURCE_PORT], ports) | np.isin(rows[:, tcp.TARGET_PORT], ports)
-        if self.hosts is not None:
-            touched = np.zeros(len(rows), bool)
-            for row in np.flatnonzero(keep):
-                touched[row] = not self.hosts.isdisjoint(ends(packets, int(rows[row, tcp.FIRST])))
-            keep &= touched
-        if self.start is not None:
-            keep &= packets.time[rows[:, tcp.LAST]] >= self.start
-        if self.end is not None:
-            keep &= packets.time[rows[:, tcp.FIRST]] < self.end
-        return keep
-
-
 def filled(pattern: bytes, size: int) -> bytes:
     """`size` octets of the pattern, repeated; none where it is empty."""
     return (pattern * (size // len(pattern) + 1))[:size] if pattern else b""
 
 
-def ends(packets: Packets, packet: int) -> tuple[bytes, bytes]:
-    """Source and target address of a packet, as the 4 or 16 octets that they are."""
-    q = int(packets.ip[packet])
-    if packets.buf[q] >> 4 == 4:
-        return packets.buf[q + 12 : q + 16].tobytes(), packets.buf[q + 16 : q + 20].tobytes()
-    return packets.buf[q + 8 : q + 24].tobytes(), packets.buf[q + 24 : q + 40].tobytes()
-
-
 def read_lines(packets: Packets, wanted: Wanted | None = None) -> Lines:
-    """Follow the packets' connections, choose those that speak SMTP, and read what was said."""
+    """Follow the packets' connections, choose those that speak SMTP, and read what was said.
+
+    Of what is `wanted` only the span of time is asked here: ports and hosts are by `capture.read`.
+    """
     found = connections(packets)
+    if wanted is not None:
+        packets, found = wanted.cut(packets, found)
     heard = detect.detect(packets, found)
-    chosen = heard.smtp if wanted is None else heard.smtp & wanted.of(packets, found)
-    rows = np.flatnonzero(chosen).astype(np.int64)
+    rows = np.flatnonzero(heard.smtp).astype(np.int64)
     streams = segments(packets, found, rows, heard.client)
     client = heard.client[rows]
     mute = streams.streams[1::2, layout.MUTE] == 1

@@ -13,8 +13,9 @@ from smtplab import kernels
 from smtplab.capture import layout
 from smtplab.capture.packets import Damage, Packets
 from smtplab.capture.read import read
+from smtplab.capture.wanted import Wanted
 from smtplab.dialogue import phases as stretching
-from smtplab.dialogue.lines import Lines, Wanted, read_lines
+from smtplab.dialogue.lines import Lines, read_lines
 from smtplab.frames import commands, messages, packets, sessions, timeline, transactions
 from smtplab.frames.wire import Wire
 
@@ -31,7 +32,7 @@ class Reading:
     @classmethod
     def of(cls, source: Any, wanted: Wanted, *, secrets: bool, tick: Callable[[], None]) -> Reading:
         """Read a source as `smtplab.open` takes it."""
-        return cls(read(source), wanted, secrets=secrets, tick=tick)
+        return cls(read(source, wanted), wanted, secrets=secrets, tick=tick)
 
     @cached_property
     def envelope(self) -> commands.Envelopes:
