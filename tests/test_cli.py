@@ -173,6 +173,30 @@ def test_export(form: str, captures: Path, tmp_path: Path, capsys: pytest.Captur
     assert "is there already" in errors[0]
 
 
+def test_export_of_packets(captures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, out = captures / "vrfy-expn-help-noop.pcap", tmp_path / "out.pcapng"
+    words = ["export", str(path), "--pcapng", str(out)]
+    assert main([*words, "--session", "2", "--session", "0"]) == GOOD
+    assert lines_of(capsys)[0] == [f"{out}  2 sessions"]
+    whole = smtplab.open(path).sessions
+    assert smtplab.open(out).sessions["client_port"].to_list() == whole["client_port"].iloc[[0, 2]].to_list()
+    for more, code, said in (
+        ([], UNREADABLE, "is there already"),
+        (["--session", "3", "--pcapng", str(tmp_path / "x")], NOTHING, "no session 3; there are 0 to 2"),
+        (["--pcapng", str(tmp_path / "nowhere" / "x")], UNREADABLE, "nowhere/x: No such file or directory"),
+    ):
+        assert main([*words, *more]) == code
+        _, errors = lines_of(capsys)
+        assert len(errors) == 1
+        assert said in errors[0]
+    assert main(["export", str(path), "--to", str(tmp_path / "mail"), "--anonymize"]) == MISUSED
+    assert "go with --pcapng" in lines_of(capsys)[1][0]
+    shown = tmp_path / "shown.pcapng"
+    assert main(["export", str(path), "--pcapng", str(shown), "--anonymize"]) == GOOD
+    assert smtplab.open(shown).commands["verb"].to_list() == smtplab.open(path).commands["verb"].to_list()
+    assert not set(smtplab.open(shown).sessions["client"]) & set(whole["client"])
+
+
 def test_export_keeps_what_text_can_keep(captures: Path, tmp_path: Path) -> None:
     path = captures / "recipients-one-refused.pcap"
     assert main(["export", str(path), "--to", str(tmp_path), "--format", "jsonl"]) == GOOD

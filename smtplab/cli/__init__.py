@@ -57,6 +57,8 @@ examples
   smtplab export mail.pcap --to mail/                   read back by smtplab.open("mail/"), pandas, DuckDB
   smtplab export mail.pcap --to mail/ --format csv      one file a frame: sessions.csv, commands.csv ...
   smtplab export mail.pcap --to mail/ --format jsonl    one JSON object a row
+  smtplab export mail.pcap --pcapng one.pcapng --session 3
+  smtplab export mail.pcap --pcapng shown.pcapng --anonymize
 
 A file that is already there is not overwritten.
 """
@@ -122,10 +124,20 @@ def parser() -> argparse.ArgumentParser:
 
     limits(one)
 
-    one = command("export", "Every frame as a file.", EXPORT_EPILOG)
+    one = command("export", "Every frame as a file, or some sessions' packets.", EXPORT_EPILOG)
     one.add_argument("file", metavar="FILE", help="pcap or pcapng, compressed or not; - is standard input")
-    one.add_argument("--to", required=True, metavar="FOLDER", help="where the files go; made if need be")
+    target = one.add_mutually_exclusive_group(required=True)
+    target.add_argument("--to", metavar="FOLDER", help="where the frames' files go; made if need be")
+    target.add_argument(
+        "--pcapng", metavar="OUT", help="write packets instead: those of the sessions, and nothing else"
+    )
     one.add_argument("--format", choices=["parquet", "csv", "jsonl"], default="parquet", help="default: parquet")
+    one.add_argument(
+        "--session", type=int, action="append", metavar="N", help="only session N; may be given more than once"
+    )
+    one.add_argument(
+        "--anonymize", action="store_true", help="without names, addresses, secrets and texts: to be shown"
+    )
 
     limits(one)
 

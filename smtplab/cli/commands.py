@@ -43,9 +43,12 @@ def _any(capture: Capture, files: list[str]) -> bool:
 def summary(arguments: argparse.Namespace) -> int:
     """`smtplab summary FILE…`."""
     from smtplab.cli.summary import summary as lines
+    from smtplab.cli.summary import without_sessions
 
     with _open(arguments.files, arguments) as capture:
         if not _any(capture, arguments.files):
+            for line in without_sessions(capture, _title(arguments.files), Terminal.of(sys.stdout)):
+                print(line)
             return NOTHING
         for line in lines(capture, _title(arguments.files), Terminal.of(sys.stdout)):
             print(line)
@@ -75,13 +78,24 @@ def transcript(arguments: argparse.Namespace) -> int:
 
 
 def export(arguments: argparse.Namespace) -> int:
-    """`smtplab export FILE --to FOLDER`."""
+    """`smtplab export FILE --to FOLDER`, or `--pcapng OUT`."""
     from smtplab.cli.export import export as write
+    from smtplab.cli.export import packets
 
+    if arguments.pcapng is None and (arguments.session or arguments.anonymize):
+        raise Misused("--session and --anonymize go with --pcapng")
     files = [arguments.file]
     with _open(files, arguments) as capture:
         if not _any(capture, files):
             return NOTHING
+        if arguments.pcapng is not None:
+            try:
+                number = packets(capture, Path(arguments.pcapng), arguments.session, anonymize=arguments.anonymize)
+            except IndexError as error:
+                complain(f"{_title(files)}: {error}")
+                return NOTHING
+            print(f"{arguments.pcapng}  {count(number, 'session')}")
+            return GOOD
         for path, rows in write(capture, Path(arguments.to), arguments.format):
             print(f"{path}  {count(rows, 'row')}")
     return GOOD

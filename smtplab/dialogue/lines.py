@@ -19,6 +19,7 @@ from smtplab.dialogue import detect, places, tables
 from smtplab.dialogue import state as st
 from smtplab.dialogue import transactions as tx
 from smtplab.dialogue.machine import Machine
+from smtplab.dialogue.unspoken import Unspoken, unspoken
 from smtplab.smtp import verbs
 
 NOTHING = np.empty(0, np.int64)
@@ -51,6 +52,7 @@ class Lines:
     opened: Integers  # of each transaction, the command that opened it
     ended: Integers  # of each transaction, the command that ended it, -1 none
     how: Integers  # of each transaction, how it ended, as in `transactions`
+    unspoken: Unspoken  # connections to mail ports that are no sessions
 
     @property
     def sessions(self) -> int:
@@ -99,6 +101,7 @@ def read_lines(packets: Packets, wanted: Wanted | None = None) -> Lines:
     if wanted is not None:
         packets, found = wanted.cut(packets, found)
     heard = detect.detect(packets, found)
+    mute_ones = unspoken(packets, found, heard)
     rows = np.flatnonzero(heard.smtp).astype(np.int64)
     streams = segments(packets, found, rows, heard.client)
     client = heard.client[rows]
@@ -108,7 +111,7 @@ def read_lines(packets: Packets, wanted: Wanted | None = None) -> Lines:
     # what only the steps so far needed is let go of
     packets = replace(packets, pos=NOTHING, captured=NOTHING, scope=NOTHING)
     found.connection, found.side = NOTHING, NOTHING.astype(np.uint8)
-    return _sorted(packets, found, rows, client, streams, machines)
+    return _sorted(packets, found, rows, client, streams, machines, mute_ones)
 
 
 def _run(packets: Packets, streams: Segments, machine: Machine) -> list[Machine]:
@@ -127,8 +130,9 @@ def _run(packets: Packets, streams: Segments, machine: Machine) -> list[Machine]
 
 
 def _sorted(
-    packets: Packets, found: Connections, wanted: Integers, client: Integers, streams: Segments, machines: list[Machine]
-) -> Lines:
+    packets: Packets, found: Connections, wanted: Integers, client: Integers, streams: Segments, machines: list[Machine],
+    mute_ones: Unspoken,
+) -> Lines:  # fmt: skip
     state = machines[0].state
     first_command = starts(state[:, st.COMMANDS])
     first_reply = starts(state[:, st.REPLIES])
@@ -171,6 +175,7 @@ def _sorted(
     return Lines(
         packets, found, wanted, client, streams, state, command, reply, contents[:, :opens].copy(), first_command, first_reply,
         reply_of, command_of, code, deciding, transaction, opened[:count].copy(), ended[:count].copy(), how[:count].copy(),
+        mute_ones,
     )  # fmt: skip
 
 

@@ -23,6 +23,8 @@ from smtplab.frames.wire import Wire
 class Reading:
     """The frames of one or more captures; `frame(name)` makes one."""
 
+    STRAYS = ("connection-refused", "connection-unanswered", "connection-silent")  # rules, by the kinds of `unspoken`
+
     def __init__(self, packets_: Packets, wanted: Wanted, *, secrets: bool, tick: Callable[[], None]) -> None:
         tick()
         self.lines: Lines = read_lines(packets_, wanted)
@@ -90,6 +92,16 @@ class Reading:
             "commands": self.lines.command.shape[1],
             "transactions": len(self.lines.opened),
         }
+
+    @property
+    def damaged(self) -> int:
+        """In how many places files could not be read."""
+        return len(self.damage)
+
+    def strays(self) -> dict[str, int]:
+        """How many connections to mail ports never became sessions, by the rule that tells of them; only those there are."""
+        counts = {rule: self.lines.unspoken.count(kind) for kind, rule in enumerate(self.STRAYS)}
+        return {rule: count for rule, count in counts.items() if count}
 
     def message(self, session: int, transaction: int) -> messages.Message:
         """The message of one transaction."""
