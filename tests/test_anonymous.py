@@ -155,6 +155,19 @@ def test_the_dialogue_stays_readable(captures: Path, tmp_path: Path) -> None:
     assert [len(line) for line in shown.commands.line.dropna()] == said
 
 
+def test_a_header_goes_on_in_the_next_chunk(tmp_path: Path) -> None:
+    """What is a header field stays one, wherever chunks and packets are cut; what is behind the empty line does not."""
+    head, rest = b"Subject: secretly\r\nTo: alice@", b"example.org\r\nMIME-Version: 1.0\r\n\r\nFrom: nobody\r\n"
+    turns = [f"C> BDAT {len(part)}{last}\r\n{part.decode()}" for part, last in ((head, ""), (rest, " LAST"))]
+    original = smtplab.open(talk(*HELLO, *ENVELOPE, turns[0], "S: 250 ok", turns[1], "S: 250 ok", *QUIT).pcap())
+    shown, _ = anonymised(original, tmp_path)
+    assert_same_structure(original, shown)
+    content = shown.message(0, 1).bytes
+    assert len(content) == len(head + rest)
+    assert re.fullmatch(rb"Subject: [a-z]{8}\r\nTo: [a-z]{5}@[a-z]{7}_[a-z]{3}\r\n(?s:.*)", content), content
+    assert b"nobody" not in content
+
+
 def test_kinds_of_addresses_stay() -> None:
     pairs = {
         "127.0.0.1": "127.0.0.0/8", "10.1.2.3": "10.0.0.0/8", "172.16.9.9": "172.16.0.0/12", "192.168.1.1": "192.168.0.0/16",

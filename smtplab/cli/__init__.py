@@ -129,7 +129,7 @@ def parser() -> argparse.ArgumentParser:
     target = one.add_mutually_exclusive_group(required=True)
     target.add_argument("--to", metavar="FOLDER", help="where the frames' files go; made if need be")
     target.add_argument(
-        "--pcapng", metavar="OUT", help="write packets instead: those of the sessions, and nothing else"
+        "--pcapng", dest="packets", metavar="OUT", help="write packets instead: those of the sessions, and nothing else"
     )
     one.add_argument("--format", choices=["parquet", "csv", "jsonl"], default="parquet", help="default: parquet")
     one.add_argument(

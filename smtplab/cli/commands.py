@@ -82,19 +82,19 @@ def export(arguments: argparse.Namespace) -> int:
     from smtplab.cli.export import export as write
     from smtplab.cli.export import packets
 
-    if arguments.pcapng is None and (arguments.session or arguments.anonymize):
+    if arguments.packets is None and (arguments.session or arguments.anonymize):
         raise Misused("--session and --anonymize go with --pcapng")
     files = [arguments.file]
     with _open(files, arguments) as capture:
         if not _any(capture, files):
             return NOTHING
-        if arguments.pcapng is not None:
+        if arguments.packets is not None:
             try:
-                number = packets(capture, Path(arguments.pcapng), arguments.session, anonymize=arguments.anonymize)
+                number = packets(capture, Path(arguments.packets), arguments.session, anonymize=arguments.anonymize)
             except IndexError as error:
                 complain(f"{_title(files)}: {error}")
                 return NOTHING
-            print(f"{arguments.pcapng}  {count(number, 'session')}")
+            print(f"{arguments.packets}  {count(number, 'session')}")
             return GOOD
         for path, rows in write(capture, Path(arguments.to), arguments.format):
             print(f"{path}  {count(rows, 'row')}")

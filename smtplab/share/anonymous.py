@@ -57,6 +57,7 @@ def write(
     datagrams = Datagram.of(lines, rows, taken)
     blocks = Layout(np.full(len(rows), links.RAW, np.int64), taken.time, datagrams.captured)
     file.write(blocks.head)
+    original = datagrams.original.tolist()
     stream = lines.segments.stream[rows]
     order = np.argsort(stream >> 1, kind="stable")
     bounds = np.searchsorted(stream[order] >> 1, [*chosen, lines.sessions])
@@ -72,7 +73,7 @@ def write(
                 reached[side] = offset
             octets = rewritten(datagrams, row, images[side], offset, lambda address: addresses(scope, address))  # noqa: B023
             file.seek(int(blocks.offset[row]))
-            file.write(blocks.block(row, octets, int(datagrams.original[row])))
+            file.write(blocks.block(row, octets, original[row]))
 
 
 def _offset(lines: Lines, packet: int, base: int, near: int) -> int:

@@ -25,6 +25,11 @@ PROMPTS = frozenset(
         b"VXNlciBOYW1l", b"UGFzc3dvcmQ=", b"VXNlcjo=",
     )
 )  # fmt: skip
+BLANK = re.compile(rb"[ \t]")
+INNER = re.compile(
+    rb"[!-/:-@\[-`{-~](?![ \t]|$)|[#$%&*+/<=>@\[-`{-~]"
+)  # punctuation inside of words, and what texts hardly have
+CONTROLS = re.compile(rb"[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]")
 KEYWORDS = known.PARAMETERS | known.VALUES
 OFFERED = known.EHLO_KEYWORDS | known.VALUES | known.MECHANISMS
 
@@ -95,13 +100,13 @@ class Lines:
         """
         body = line.lstrip(b".")
         dots = line[: len(line) - len(body)]
-        if len(body) >= 20 and not re.search(rb"[ \t]", body):
+        if len(body) >= 20 and not BLANK.search(body):
             bare = body.rstrip(b"=")
             return dots + self.words.solid(bare) + body[len(bare) :]
         soft = b"=" if body.endswith(b"=") else b""  # quoted-printable's soft line end
         text = QUOTED.sub(b"=78", body[: len(body) - len(soft)])
-        text = re.sub(rb"[!-/:-@\[-`{-~](?![ \t]|$)|[#$%&*+/<=>@\[-`{-~]", b"_", text)
-        return dots + re.sub(rb"[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]", b"\x01", self.words.text(text)) + soft
+        text = INNER.sub(b"_", text)
+        return dots + CONTROLS.sub(b"\x01", self.words.text(text)) + soft
 
     def _parameters(self, octets: bytes) -> bytes:
         """Parameters of MAIL, RCPT, XCLIENT: keywords, sizes and the values that SMTP defines stay."""

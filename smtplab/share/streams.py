@@ -32,6 +32,13 @@ Run = tuple[int, bytes]  # where octets without a hole begin in their stream, an
 Region = tuple[int, int, int]  # first octet, behind the last, kind
 
 
+def lines_of(octets: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Lines and their ends, whatever these are; the last may have none."""
+    for match in LINE.finditer(octets):
+        if match[0]:
+            yield match[1], match[2]
+
+
 class Image:
     """A stream in runs."""
 
@@ -68,12 +75,12 @@ class Streams:
         said = self._lines.command[:, self._lines.first_command[session] : self._lines.first_command[session + 1]]
         secretive = bool(np.isin(said[st.VERB], [AUTH, ANSWER]).any())
         client = _Client(self._rules, secretive=secretive)
-        regions = [*self._regions(session, said), *([(tls[0], END, TLS)] if tls[0] >= 0 else [])]
-        runs = [(begin, client.run(begin, octets, sorted(regions))) for begin, octets in self._runs(2 * session)]
+        regions = sorted([*self._regions(session, said), *([(tls[0], END, TLS)] if tls[0] >= 0 else [])])
+        runs = [(begin, client.run(begin, octets, regions)) for begin, octets in self._runs(2 * session)]
         answers = []
         for begin, octets in self._runs(2 * session + 1):
             clear = octets if tls[1] < 0 else octets[: max(tls[1] - begin, 0)]
-            said_ = b"".join(self._rules.reply(line[1]) + line[2] for line in LINE.finditer(clear))
+            said_ = b"".join(self._rules.reply(line) + end for line, end in lines_of(clear))
             rest = opaque(octets[len(clear) :], self._rules.words, begins=begin <= tls[1])
             answers.append((begin, said_ + rest))
         return Image(runs), Image(answers)
@@ -117,30 +124,36 @@ class _Client:
         self._rules, self._secretive = rules, secretive
         self._in_header = True
         self._name = b""
+        self._past = 0  # regions that end before the run at hand
 
     def run(self, begin: int, octets: bytes, regions: list[Region]) -> bytes:
         """Octets without a hole, from `begin` on in the stream; `regions` are in order, all between them is commands."""
         out, at, end = [], begin, begin + len(octets)
-        for first, last, kind in [*regions, (END, END, COMMANDS)]:
+        while self._past < len(regions) and regions[self._past][1] <= begin:
+            self._past += 1
+        for n in range(self._past, len(regions) + 1):
+            first, last, kind = regions[n] if n < len(regions) else (END, END, COMMANDS)
             stop = min(max(first, at), end)
             out.append(self._commands(octets[at - begin : stop - begin]))
             at, stop = stop, max(min(last, end), stop)
             piece = octets[at - begin : stop - begin]
             if piece and kind == CONTENT:
-                out.append(b"".join(self._content(line[1]) + line[2] for line in LINE.finditer(piece)))
+                out.append(b"".join(self._content(line) + eol for line, eol in lines_of(piece)))
             elif piece and kind == SECRET:
-                out.append(b"".join(secret(line[1]) + line[2] for line in LINE.finditer(piece)))
+                out.append(b"".join(secret(line) + eol for line, eol in lines_of(piece)))
             elif piece:
                 out.append(opaque(piece, self._rules.words, begins=at == first))
             at = stop
+            if at >= end:
+                break
         return b"".join(out)
 
     def _commands(self, octets: bytes) -> bytes:
         out = []
-        for line in LINE.finditer(octets):
-            if line[1][:4].upper() in (b"MAIL", b"DATA"):
+        for line, eol in lines_of(octets):
+            if line[:4].upper() in (b"MAIL", b"DATA"):
                 self._in_header, self._name = True, b""
-            out.append(self._rules.command(line[1], secretive=self._secretive) + line[2])
+            out.append(self._rules.command(line, secretive=self._secretive) + eol)
         return b"".join(out)
 
     def _content(self, line: bytes) -> bytes:
