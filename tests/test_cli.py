@@ -110,6 +110,36 @@ def test_transcript_of_a_session_that_is_not_there(captures: Path, capsys: pytes
     assert lines_of(capsys) == ([], ["smtplab: one-mail.pcap: no session 7; it has 0 to 0"])
 
 
+def test_limits_choose_sessions(captures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = captures / "vrfy-expn-help-noop.pcap"
+    sessions = smtplab.open(path).sessions
+    server, start = sessions["server"][1], sessions["start"][2]
+    assert sessions["server"].nunique() > 1
+    assert main(["transcript", str(path), "--host", f"{server}/32"]) == GOOD
+    assert "\n".join(lines_of(capsys)[0]).count("session ") == (sessions["server"] == server).sum()
+    assert main(["summary", str(path), "--host", server, "--host", "::/0", "--port", "25", "--port", "587"]) == GOOD
+    assert re.search(r"Sessions +1 with 1 server", "\n".join(lines_of(capsys)[0]))
+    assert main(["export", str(path), "--to", str(tmp_path), "--start", str(start), "--end", "2100-01-01"]) == GOOD
+    assert len(smtplab.open(tmp_path).sessions) == (sessions["end"] >= start).sum()
+    capsys.readouterr()
+    assert main(["summary", str(path), "--port", "110"]) == NOTHING
+    for words, said in (
+        (["--host", "mx.example.org"], "hosts: 'mx.example.org' does not appear"),
+        (["--start", "noon-ish"], "start: 'noon-ish' is no time"),
+        (["--port", "99999"], "ports: 99999 is none"),
+        (["--port", "smtp"], "argument --port: invalid int value"),
+    ):
+        capsys.readouterr()
+        try:
+            code = main(["summary", str(path), *words])
+        except SystemExit as left:
+            code = int(left.code or 0)
+        _, errors = lines_of(capsys)
+        assert code == MISUSED
+        assert len(errors) == 1
+        assert said in errors[0]
+
+
 def test_standard_input(captures: Path, tmp_path: Path) -> None:
     octets = (captures / "one-mail.pcap").read_bytes()
     for words in (["summary", "-"], ["transcript", "-"]):
@@ -141,6 +171,30 @@ def test_export(form: str, captures: Path, tmp_path: Path, capsys: pytest.Captur
     _, errors = lines_of(capsys)
     assert len(errors) == 1
     assert "is there already" in errors[0]
+
+
+def test_export_of_packets(captures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, out = captures / "vrfy-expn-help-noop.pcap", tmp_path / "out.pcapng"
+    words = ["export", str(path), "--pcapng", str(out)]
+    assert main([*words, "--session", "2", "--session", "0"]) == GOOD
+    assert lines_of(capsys)[0] == [f"{out}  2 sessions"]
+    whole = smtplab.open(path).sessions
+    assert smtplab.open(out).sessions["client_port"].to_list() == whole["client_port"].iloc[[0, 2]].to_list()
+    for more, code, said in (
+        ([], UNREADABLE, "is there already"),
+        (["--session", "3", "--pcapng", str(tmp_path / "x")], NOTHING, "no session 3; there are 0 to 2"),
+        (["--pcapng", str(tmp_path / "nowhere" / "x")], UNREADABLE, "nowhere/x: No such file or directory"),
+    ):
+        assert main([*words, *more]) == code
+        _, errors = lines_of(capsys)
+        assert len(errors) == 1
+        assert said in errors[0]
+    assert main(["export", str(path), "--to", str(tmp_path / "mail"), "--anonymize"]) == MISUSED
+    assert "go with --pcapng" in lines_of(capsys)[1][0]
+    shown = tmp_path / "shown.pcapng"
+    assert main(["export", str(path), "--pcapng", str(shown), "--anonymize"]) == GOOD
+    assert smtplab.open(shown).commands["verb"].to_list() == smtplab.open(path).commands["verb"].to_list()
+    assert not set(smtplab.open(shown).sessions["client"]) & set(whole["client"])
 
 
 def test_export_keeps_what_text_can_keep(captures: Path, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ FLOORS = {
     "smtp": 1, "capture": 1,
     "dialogue": 2, "tls": 2, "content": 2,
     "frames": 3,
-    "findings": 4,
+    "findings": 4, "share": 4,
     "charts": 5,
     "__init__": 5,  # the names that users meet
     "lab": 5,
@@ -44,6 +44,7 @@ FORBIDDEN = {
     "content": {"pandas"} | SOCKETS | CHARTS | WIDGETS,
     "frames": SOCKETS | CHARTS | WIDGETS,
     "findings": CHARTS | WIDGETS,
+    "share": SOCKETS | CHARTS | WIDGETS,
     "charts": SOCKETS | WIDGETS,
 }
 

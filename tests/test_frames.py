@@ -410,7 +410,10 @@ def test_a_closed_capture_says_so() -> None:
     capture = heard(*QUIT)
     with capture as same:
         assert same is capture
-        assert repr(capture) == "<Capture of <bytes>: 11 packets, 1 session, 2 commands, 0 transactions>"
+        assert repr(capture) == (
+            "<Capture of <bytes>: 11 packets, 1 session, 2 commands, 0 transactions, 0 messages accepted;"
+            " 2023-11-14 22:13:20.000 to 22:13:20.010 UTC>"
+        )
     assert repr(capture) == "<Capture: closed>"
     with pytest.raises(ValueError, match="closed"):
         _ = capture.sessions

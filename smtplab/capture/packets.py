@@ -13,10 +13,11 @@ Octets = NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """One capture file: its name as given, and where its octets begin in the buffer."""
+    """One capture file: its name as given, and where its octets lie in the buffer: from `base` up to `end`, excluded."""
 
     name: str
     base: int
+    end: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from smtplab.capture import links, pcap, pcapng
 from smtplab.capture.packets import Damage, File, Octets, Packets
 from smtplab.capture.records import NO_PACKET, PIECE, Place, Reader
 from smtplab.capture.source import Source, Sources, open_sources
+from smtplab.capture.wanted import Wanted
 from smtplab.errors import CaptureError
 
 # In the order of `dissect`.
@@ -21,8 +22,8 @@ NOT_READ = {
 }
 
 
-def read(source: Sources) -> Packets:
-    """The TCP packets of a source (see `open_sources`), in order of time.
+def read(source: Sources, wanted: Wanted | None = None) -> Packets:
+    """The TCP packets of a source (see `open_sources`), in order of time; only those of the ports and hosts `wanted`.
 
     One plain file stays where it is: `buf` is a view of the mapped file. Several are joined in one buffer in memory;
     files count in the order given, and packets of equal time stand in the order of their files' first packets.
@@ -34,7 +35,7 @@ def read(source: Sources) -> Packets:
     buf, places = joined(sources)
     del sources
     readers = [reader_of(place) for place in places]
-    columns = Columns()
+    columns = Columns(wanted or Wanted())
     total = 0
     secrets: list[bytes] = []
     for reader in in_order(places, readers):
@@ -46,7 +47,7 @@ def read(source: Sources) -> Packets:
         order = np.argsort(kept["time"], kind="stable")
         for name in COLUMNS:
             kept[name] = kept[name][order]
-    files = [File(place.name, place.base) for place in places]
+    files = [File(place.name, place.base, place.end) for place in places]
     return Packets(buf, files, **kept, packets=total, damage=damage, secrets=secrets)
 
 
@@ -102,7 +103,8 @@ class Columns:
     Room is guessed from how far the reader has come; what is guessed too much is address space that is never touched.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, wanted: Wanted) -> None:
+        self.wanted = wanted
         self.count = 0
         self.room = 0
         self.arrays: dict[str, Any] = {name: np.empty(0, np.uint8 if name == "flags" else np.int64) for name in COLUMNS}
@@ -115,11 +117,12 @@ class Columns:
         before = 0
         for piece in reader.pieces(PIECE):
             self.make_room(piece.count, before, place, int(piece.position[piece.count - 1]))
-            self.count = links.dissect(
+            end = links.dissect(
                 place.buf, piece.count, before,
                 piece.position, piece.captured, piece.original, piece.time, piece.link,
                 notes, unknown, self.count, *self.arrays.values(),
             )  # fmt: skip
+            self.count = self.wanted.choose(place.buf, self.count, end, self.arrays.values())
             before += piece.count
         damage += reader.damage
         for kind, words in NOT_READ.items():

@@ -22,6 +22,7 @@ EPILOG = """\
 examples
   smtplab summary mail.pcap                    what is in it: the worst first
   smtplab summary monday/*.pcap.gz             many files as one
+  smtplab summary mail.pcap --host 10.0.0.0/8  only what touches these hosts
   tcpdump -w - port 25 | smtplab summary -     from standard input
   smtplab transcript mail.pcap 3 | less -R     one conversation, line by line
   smtplab export mail.pcap --to mail/          the frames as Parquet files
@@ -56,6 +57,8 @@ examples
   smtplab export mail.pcap --to mail/                   read back by smtplab.open("mail/"), pandas, DuckDB
   smtplab export mail.pcap --to mail/ --format csv      one file a frame: sessions.csv, commands.csv ...
   smtplab export mail.pcap --to mail/ --format jsonl    one JSON object a row
+  smtplab export mail.pcap --pcapng one.pcapng --session 3
+  smtplab export mail.pcap --pcapng shown.pcapng --anonymize
 
 A file that is already there is not overwritten.
 """
@@ -67,6 +70,10 @@ examples
 
 What you changed in the folder stays as you left it.
 """
+
+
+class Misused(Exception):
+    """What was asked for does not fit together, or has a value that is none: one line says why."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -94,18 +101,45 @@ def parser() -> argparse.ArgumentParser:
             name, help=sentence, description=sentence, epilog=epilog, formatter_class=plain, allow_abbrev=False
         )
 
+    def limits(of: argparse.ArgumentParser) -> None:
+        group = of.add_argument_group(
+            "only sessions", "that touch what is named here; --port and --host may be given more than once"
+        )
+        group.add_argument("--port", type=int, action="append", metavar="PORT", help="a TCP port")
+        group.add_argument(
+            "--host", action="append", metavar="HOST", help="an address, or a network such as 10.0.0.0/8"
+        )
+        group.add_argument("--start", metavar="TIME", help="from this time on, such as '2026-01-31 09:00' (UTC)")
+        group.add_argument("--end", metavar="TIME", help="up to this time, which is excluded")
+
     one = command("summary", "What is in a capture: outcomes, findings, refusals, latencies.", SUMMARY_EPILOG)
     one.add_argument("files", nargs="+", metavar="FILE", help="pcap or pcapng, compressed or not; - is standard input")
+
+    limits(one)
 
     one = command("transcript", "What was said, line by line.", TRANSCRIPT_EPILOG)
     one.add_argument("file", metavar="FILE", help="pcap or pcapng, compressed or not; - is standard input")
     one.add_argument("session", metavar="SESSION", nargs="?", type=int, help="number of the session (default: all)")
     one.add_argument("--content", action="store_true", help="the mails' content too, not only its size")
 
-    one = command("export", "Every frame as a file.", EXPORT_EPILOG)
+    limits(one)
+
+    one = command("export", "Every frame as a file, or some sessions' packets.", EXPORT_EPILOG)
     one.add_argument("file", metavar="FILE", help="pcap or pcapng, compressed or not; - is standard input")
-    one.add_argument("--to", required=True, metavar="FOLDER", help="where the files go; made if need be")
+    target = one.add_mutually_exclusive_group(required=True)
+    target.add_argument("--to", metavar="FOLDER", help="where the frames' files go; made if need be")
+    target.add_argument(
+        "--pcapng", dest="packets", metavar="OUT", help="write packets instead: those of the sessions, and nothing else"
+    )
     one.add_argument("--format", choices=["parquet", "csv", "jsonl"], default="parquet", help="default: parquet")
+    one.add_argument(
+        "--session", type=int, action="append", metavar="N", help="only session N; may be given more than once"
+    )
+    one.add_argument(
+        "--anonymize", action="store_true", help="without names, addresses, secrets and texts: to be shown"
+    )
+
+    limits(one)
 
     one = command("lab", "Copy the notebooks and their captures into a folder, and open JupyterLab there.", LAB_EPILOG)
     one.add_argument("--folder", default="smtplab-lab", help="default: smtplab-lab, in the current folder")
@@ -150,6 +184,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             warnings.showwarning = _warn
             code = _run(arguments)
             sys.stdout.flush()
+    except Misused as error:
+        complain(f"{error} (see smtplab {arguments.command} --help)")
+        return MISUSED
     except CaptureError as error:
         complain(str(error))
         return UNREADABLE

@@ -7,17 +7,24 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from smtplab.cli import GOOD, NOTHING
+from smtplab.cli import GOOD, NOTHING, Misused
 from smtplab.cli.terminal import Terminal, complain, count, safe
 
 if TYPE_CHECKING:
     from smtplab import Capture
 
 
-def _open(files: list[str]) -> Capture:
+def _open(files: list[str], arguments: argparse.Namespace) -> Capture:
     import smtplab
 
-    return smtplab.open(files[0] if len(files) == 1 else list(files))
+    asked = {"ports": arguments.port, "hosts": arguments.host, "start": arguments.start, "end": arguments.end}
+    limits = {name: value for name, value in asked.items() if value is not None}
+    try:
+        return smtplab.open(files[0] if len(files) == 1 else list(files), **limits)
+    except smtplab.CaptureError:
+        raise
+    except ValueError as error:
+        raise Misused(str(error)) from error
 
 
 def _title(files: list[str]) -> str:
@@ -36,9 +43,12 @@ def _any(capture: Capture, files: list[str]) -> bool:
 def summary(arguments: argparse.Namespace) -> int:
     """`smtplab summary FILE…`."""
     from smtplab.cli.summary import summary as lines
+    from smtplab.cli.summary import without_sessions
 
-    with _open(arguments.files) as capture:
+    with _open(arguments.files, arguments) as capture:
         if not _any(capture, arguments.files):
+            for line in without_sessions(capture, _title(arguments.files), Terminal.of(sys.stdout)):
+                print(line)
             return NOTHING
         for line in lines(capture, _title(arguments.files), Terminal.of(sys.stdout)):
             print(line)
@@ -48,7 +58,7 @@ def summary(arguments: argparse.Namespace) -> int:
 def transcript(arguments: argparse.Namespace) -> int:
     """`smtplab transcript FILE [SESSION]`."""
     files = [arguments.file]
-    with _open(files) as capture:
+    with _open(files, arguments) as capture:
         if not _any(capture, files):
             return NOTHING
         number, last = arguments.session, len(capture.sessions) - 1
@@ -68,13 +78,24 @@ def transcript(arguments: argparse.Namespace) -> int:
 
 
 def export(arguments: argparse.Namespace) -> int:
-    """`smtplab export FILE --to FOLDER`."""
+    """`smtplab export FILE --to FOLDER`, or `--pcapng OUT`."""
     from smtplab.cli.export import export as write
+    from smtplab.cli.export import packets
 
+    if arguments.packets is None and (arguments.session or arguments.anonymize):
+        raise Misused("--session and --anonymize go with --pcapng")
     files = [arguments.file]
-    with _open(files) as capture:
+    with _open(files, arguments) as capture:
         if not _any(capture, files):
             return NOTHING
+        if arguments.packets is not None:
+            try:
+                number = packets(capture, Path(arguments.packets), arguments.session, anonymize=arguments.anonymize)
+            except IndexError as error:
+                complain(f"{_title(files)}: {error}")
+                return NOTHING
+            print(f"{arguments.packets}  {count(number, 'session')}")
+            return GOOD
         for path, rows in write(capture, Path(arguments.to), arguments.format):
             print(f"{path}  {count(rows, 'row')}")
     return GOOD

@@ -47,6 +47,17 @@ def export(capture: Capture, folder: Path, form: str) -> Iterator[tuple[Path, in
         yield path, len(rows)
 
 
+def packets(capture: Capture, path: Path, sessions: list[int] | None, *, anonymize: bool) -> int:
+    """Write the packets of some sessions, of all where None; give how many sessions.
+
+    Raises FileExistsError where the file is there already, IndexError for a session that is not.
+    """
+    if path.exists():
+        raise FileExistsError(errno.EEXIST, "is there already; name another file with --pcapng", str(path))
+    capture.to_pcapng(path, sessions, anonymize=anonymize)
+    return len(capture.sessions) if sessions is None else len(set(sessions))
+
+
 def plain(frame: pd.DataFrame, described: schema.Frame, *, nested: bool) -> pd.DataFrame:
     """The frame with columns that text formats can hold; `nested` where they can hold lists and maps as such."""
     out = {}

@@ -58,8 +58,30 @@ def _overview(capture: Capture, terminal: Terminal) -> Iterator[str]:
         missing = octets(sessions["missing_bytes"].sum())
         torn = capture.gaps["session"].nunique()
         facts.append(("Missing", f"{missing} in {count(len(capture.gaps), 'gap')} of {count(torn, 'session')}"))
+    facts += _strays(capture)
     for name, fact in facts:
         yield f"  {terminal.paint(name.ljust(10), 'faint')}  {fact}"
+
+
+def _strays(capture: Capture) -> list[tuple[str, str]]:
+    """What became of connections to mail ports on which nothing was said."""
+    words = {"refused": "refused", "unanswered": "not answered", "silent": "never greeted"}
+    counts = [
+        f"{number:,} {words.get(rule.partition('-')[2], safe(rule))}"
+        for rule, number in capture.source.strays().items()
+    ]
+    return [("No session", f"connections to mail ports: {', '.join(counts)}")] if counts else []
+
+
+def without_sessions(capture: Capture, title: str, terminal: Terminal) -> Iterator[str]:
+    """The lines of the summary where there is no session, but something was tried."""
+    strays = _strays(capture)
+    if strays:
+        yield terminal.heading(title)
+        yield ""
+        yield from (f"  {terminal.paint(name.ljust(10), 'faint')}  {fact}" for name, fact in strays)
+        yield ""
+        yield from _findings(capture, terminal)
 
 
 def _more(total: int, one: str, many: str | None = None) -> Iterator[str]:

@@ -10,15 +10,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from smtplab.capture import connections as tcp
 from smtplab.capture import layout
 from smtplab.capture.connections import Connections, connections
 from smtplab.capture.packets import Integers, Octets, Packets
 from smtplab.capture.rows import Rows, narrow
+from smtplab.capture.wanted import Wanted
 from smtplab.dialogue import detect, following, tables
 from smtplab.dialogue import state as st
 from smtplab.dialogue import transactions as tx
 from smtplab.dialogue.following import Followed, starts
+from smtplab.dialogue.unspoken import Unspoken, unspoken
 
 NOTHING = np.empty(0, np.int64)
 REPLY, CODE, DECIDING, TRANSACTION = range(4)  # fields of `Lines.of_command`
@@ -66,6 +67,7 @@ class Lines:
     opened: Integers  # of each transaction, the command that opened it
     ended: Integers  # of each transaction, the command that ended it, -1 none
     how: Integers  # of each transaction, how it ended, as in `transactions`
+    unspoken: Unspoken  # connections to mail ports that are no sessions
 
     @property
     def reply_of(self) -> Integers:
@@ -146,53 +148,22 @@ class Lines:
         return np.where(number > 0, rows, -1)
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which sessions are read: those that touch one of the ports, one of the hosts, and the span of time (nanoseconds)."""
-
-    ports: frozenset[int] | None = None
-    hosts: frozenset[bytes] | None = None  # packed addresses
-    start: int | None = None
-    end: int | None = None
-
-    def of(self, packets: Packets, found: Connections) -> NDArray[np.bool_]:
-        """A mask over the connections."""
-        rows = found.rows
-        keep = np.ones(len(rows), bool)
-        if self.ports is not None:
-            ports = list(self.ports)
-            keep &= np.isin(rows[:, tcp.SOURCE_PORT], ports) | np.isin(rows[:, tcp.TARGET_PORT], ports)
-        if self.hosts is not None:
-            touched = np.zeros(len(rows), bool)
-            for row in np.flatnonzero(keep):
-                touched[row] = not self.hosts.isdisjoint(ends(packets, int(rows[row, tcp.FIRST])))
-            keep &= touched
-        if self.start is not None:
-            keep &= packets.time[rows[:, tcp.LAST]] >= self.start
-        if self.end is not None:
-            keep &= packets.time[rows[:, tcp.FIRST]] < self.end
-        return keep
-
-
 def filled(pattern: bytes, size: int) -> bytes:
     """`size` octets of the pattern, repeated; none where it is empty."""
     return (pattern * (size // len(pattern) + 1))[:size] if pattern else b""
 
 
-def ends(packets: Packets, packet: int) -> tuple[bytes, bytes]:
-    """Source and target address of a packet, as the 4 or 16 octets that they are."""
-    q = int(packets.ip[packet])
-    if packets.buf[q] >> 4 == 4:
-        return packets.buf[q + 12 : q + 16].tobytes(), packets.buf[q + 16 : q + 20].tobytes()
-    return packets.buf[q + 8 : q + 24].tobytes(), packets.buf[q + 24 : q + 40].tobytes()
-
-
 def read_lines(packets: Packets, wanted: Wanted | None = None) -> Lines:
-    """Follow the packets' connections, choose those that speak SMTP, and read what was said."""
+    """Follow the packets' connections, choose those that speak SMTP, and read what was said.
+
+    Of what is `wanted` only the span of time is asked here: ports and hosts are by `capture.read`.
+    """
     found = connections(packets)
+    if wanted is not None:
+        packets, found = wanted.cut(packets, found)
     heard = detect.detect(packets, found)
-    chosen = heard.smtp if wanted is None else heard.smtp & wanted.of(packets, found)
-    rows = np.flatnonzero(chosen).astype(np.int64)
+    mute_ones = unspoken(packets, found, heard)
+    rows = np.flatnonzero(heard.smtp).astype(np.int64)
     client = heard.client[rows]
     dealt = following.dealt(packets, found, rows, client)
     # what only the steps so far needed is let go of
@@ -203,12 +174,13 @@ def read_lines(packets: Packets, wanted: Wanted | None = None) -> Lines:
         narrow, (packets.frame, packets.ip, packets.tcp, packets.size)
     )
     segments = Segments(followed.segments, dealt.streams, dealt.stream, dealt.new, dealt.status)
-    return _paired(packets, found, rows, client, segments, followed)
+    return _paired(packets, found, rows, client, segments, followed, mute_ones)
 
 
 def _paired(
-    packets: Packets, found: Connections, wanted: Integers, client: Integers, segments: Segments, followed: Followed
-) -> Lines:
+    packets: Packets, found: Connections, wanted: Integers, client: Integers, segments: Segments, followed: Followed,
+    mute_ones: Unspoken,
+) -> Lines:  # fmt: skip
     """Say which reply answers which command, and number the transactions."""
     state, command, reply = followed.state, followed.command, followed.reply
     first_command = starts(state[:, st.COMMANDS])
@@ -243,5 +215,5 @@ def _paired(
     return Lines(
         packets, found, wanted, client, segments, followed, first_command, first_reply,
         Rows.of(np.stack((reply_of, code, deciding, transaction))), Rows.of(command_of[None]),
-        opened[:count].copy(), ended[:count].copy(), how[:count].copy(),
+        opened[:count].copy(), ended[:count].copy(), how[:count].copy(), mute_ones,
     )  # fmt: skip

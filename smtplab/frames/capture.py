@@ -16,6 +16,9 @@ from smtplab.frames.session import Session
 # The only references that point up, to floors that know how to draw and to judge; each is resolved when first called.
 VIEWS: dict[str, str] = {
     "findings": "smtplab.findings:findings",
+    "to_pcapng": "smtplab.share.sessions:to_pcapng",
+    "packet": "smtplab.share.packet:packet",
+    "export_messages": "smtplab.share.messages:export_messages",
     "transcript": "smtplab.frames.transcript:transcript",
     "ladder": "smtplab.charts.ladder:ladder",
     "plot.phases": "smtplab.charts.phases:phases",
@@ -45,6 +48,13 @@ class Frames(Protocol):
 
     def counts(self) -> dict[str, int]:
         """How much there is."""
+
+    @property
+    def damaged(self) -> int:
+        """In how many places files could not be read."""
+
+    def strays(self) -> dict[str, int]:
+        """How many connections to mail ports never became sessions, by rule."""
 
     def message(self, session: int, transaction: int) -> Any:
         """One message."""
@@ -156,6 +166,63 @@ class Capture:
 
         write(self, folder)
 
+    def to_pcapng(self, path: Any, sessions: Any = None, *, anonymize: bool = False) -> None:
+        """Write the packets of some sessions into a pcapng file, and nothing else of the capture.
+
+        Parameters
+        ----------
+        path
+            The file; one that is there is replaced once the new one is whole, but never a file of this capture.
+        sessions
+            A session's number, some numbers, a mask over `sessions` (True for those that are written), or rows of `sessions`;
+            None writes all of them.
+        anonymize
+            False writes the records as they were captured, with their link layers, their times in nanoseconds, and the TLS keys
+            that the capture held for these sessions. True writes a capture that can be shown, with a key of its own each time:
+
+            - IP addresses are replaced, the same by the same; loopback, private and link-local ones stay such (`::1` stays itself).
+              Link layers (MAC addresses), VLANs and tunnels are left out; IP options and unknown TCP options are emptied;
+              checksums are made right.
+            - Words of addresses, domains, host names, header fields and texts are replaced, the same by the same, by words as long
+              and of the same shape. Of content, what is encoded (base64, uuencode, …) becomes chance letters.
+            - What AUTH sends is overwritten. TLS keeps its records' headers and what its hellos negotiated; all else of it is
+              zero, and no keys are written.
+            - What stays: times, sizes, ports, sequence numbers, TCP time stamps; verbs, reply codes, SMTP's parameters, SIZE,
+              names of AUTH mechanisms, names of common header fields, common words in replies, punctuation, and how long each
+              word is.
+
+        Raises ValueError or IndexError for sessions that are none, and for the path of the capture itself.
+
+        >>> import smtplab, tempfile, pathlib
+        >>> path = pathlib.Path(tempfile.mkdtemp(), "one.pcapng")
+        >>> smtplab.open("captures/three-mails.pcap").to_pcapng(path, sessions=0, anonymize=True)
+        >>> smtplab.open(path).commands.verb.to_list()[:4]
+        ['EHLO', 'MAIL', 'RCPT', 'DATA']
+        """
+        view("to_pcapng")(self, path, sessions, anonymize=anonymize)
+
+    def packet(self, frame: int, file: int = 0) -> Any:
+        """One packet of a file as a scapy packet, of any kind; KeyError where there is none of that number.
+
+        `time` is in seconds since 1970, exact to the nanosecond; `wirelen` the octets on the wire.
+
+        >>> import smtplab
+        >>> smtplab.open("captures/one-mail.pcap").packet(1).sprintf("%IP.src% %TCP.flags%")
+        '192.0.2.7 S'
+        """
+        return view("packet")(self, frame, file)
+
+    def export_messages(self, folder: Any) -> Any:
+        """Write every whole message as `session-00000-transaction-001.eml` into a folder, made where needed; gives the paths.
+
+        Messages of which octets are missing are left out, and a `CaptureWarning` names them.
+
+        >>> import smtplab, tempfile
+        >>> [path.name for path in smtplab.open("captures/one-mail.pcap").export_messages(tempfile.mkdtemp())]
+        ['session-00000-transaction-001.eml']
+        """
+        return view("export_messages")(self, folder)
+
     def refresh(self) -> Capture:
         """Read on what was appended to a growing file, opened with `follow=True`; frames are made anew when asked for."""
         if self._reopen is None:
@@ -182,8 +249,11 @@ class Capture:
         return self.source.counts()["sessions"]
 
     def __repr__(self) -> str:
-        if self._frames is None:
-            return "<Capture: closed>"
-        counts = ", ".join(f"{n} {name if n != 1 else name[:-1]}" for name, n in self._frames.counts().items())
-        files = self._frames.files
-        return f"<Capture of {files[0] if len(files) == 1 else f'{len(files)} files'}: {counts}>"
+        from smtplab.frames import overview
+
+        return "<Capture: closed>" if self._frames is None else overview.line(self)
+
+    def _repr_html_(self) -> str:
+        from smtplab.frames import overview
+
+        return "<em>a capture that is closed</em>" if self._frames is None else overview.html(self)

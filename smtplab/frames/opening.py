@@ -17,6 +17,7 @@ from smtplab.errors import CaptureError, CaptureWarning
 from smtplab.frames import stored
 from smtplab.frames.capture import Capture
 
+Host = str | ipaddress.IPv4Address | ipaddress.IPv6Address | ipaddress.IPv4Network | ipaddress.IPv6Network
 Moment = str | dt.datetime | pd.Timestamp  # what `start` and `end` take
 STAGES = 2  # steps of the progress bar: the files, the conversations
 LONG = 50_000_000  # octets that take long enough on a slow machine to think of a progress bar; it shows after a second
@@ -26,7 +27,7 @@ def open(
     source: Any,
     *,
     ports: int | Iterable[int] | None = None,
-    hosts: str | Iterable[str] | None = None,
+    hosts: Host | Iterable[Host] | None = None,
     start: Moment | None = None,
     end: Moment | None = None,
     keylog: str | os.PathLike[str] | bool | None = None,
@@ -42,8 +43,9 @@ def open(
         A path, a list of paths, a glob, a folder (of captures, or one that `to_parquet` made), bytes, a binary file
         object, or "-" for standard input. Captures are pcap or pcapng, plain or gzip, zstd, xz, bz2 or lz4.
     ports, hosts, start, end
-        Read only sessions that touch one of these ports or addresses, or the span of time from `start` up to `end`, which
-        is excluded. Times without a zone are UTC.
+        Read only sessions that touch one of these ports, one of these addresses or networks ("192.0.2.7", "10.0.0.0/8",
+        "2001:db8::/32"), and the span of time from `start` up to `end`, which is excluded. Several limits all hold; a session is
+        read whole or not at all. Other packets are dropped early and cost little. Times without a zone are UTC.
     keylog
         A TLS key log, or True for the one that SSLKEYLOGFILE names. This version shows TLS as opaque, and says so.
     secrets
@@ -69,6 +71,8 @@ def open(
     >>> import smtplab
     >>> smtplab.open("captures/one-mail.pcap").sessions.banner[0]
     'mx1.example.org ESMTP Postfix'
+    >>> len(smtplab.open("captures/two-hundred-sessions.pcap.gz", hosts="192.0.2.0/28", ports=[25, 587]))
+    0
     """
     limits = {
         "ports": _ports(ports),
@@ -76,6 +80,8 @@ def open(
         "start": _nanoseconds("start", start),
         "end": _nanoseconds("end", end),
     }
+    if start is not None and end is not None and limits["start"] >= limits["end"]:  # type: ignore[operator]
+        raise ValueError(f"end: {end!r} is not after start, {start!r}: no time lies between them")
     _check_keylog(keylog)
     if stored.is_stored(source):
         given = [name for name, value in limits.items() if value is not None]
@@ -87,7 +93,7 @@ def open(
         from smtplab.frames import first_start
 
         first_start.prepare()
-        from smtplab.dialogue.lines import Wanted
+        from smtplab.capture.wanted import Wanted
         from smtplab.frames.reading import Reading
 
         with _Progress(source, show) as tick:
@@ -98,26 +104,31 @@ def open(
     return Capture(read(progress), reopen=read if follow else None)
 
 
-def _ports(ports: int | Iterable[int] | None) -> frozenset[int] | None:
+def _ports(ports: Any) -> frozenset[int] | None:
     if ports is None:
         return None
-    given = [ports] if isinstance(ports, int) else list(ports)
-    wrong = [port for port in given if type(port) is not int or not 0 < port < 65536]
-    if wrong or not given:
-        raise ValueError(
-            f"ports: {wrong[0]!r} is none; allowed are whole numbers from 1 to 65535" if wrong else "ports: none given"
-        )
-    return frozenset(given)
+    given = list(ports) if isinstance(ports, Iterable) and not isinstance(ports, str) else [ports]
+    if not given:
+        raise ValueError("ports: none given; None reads them all")
+    for port in given:
+        if isinstance(port, (bool, str)) or not hasattr(port, "__index__") or not 0 < port.__index__() < 65536:
+            raise ValueError(f"ports: {port!r} is none; allowed are whole numbers from 1 to 65535")
+    return frozenset(port.__index__() for port in given)
 
 
-def _hosts(hosts: str | Iterable[str] | None) -> frozenset[bytes] | None:
+def _hosts(hosts: Host | Iterable[Host] | None) -> list[Any] | None:
     if hosts is None:
         return None
-    given = [hosts] if isinstance(hosts, str) else list(hosts)
+    one = isinstance(hosts, (str, ipaddress._IPAddressBase))
+    given: list[Any] = [hosts] if one else list(hosts)  # type: ignore[arg-type]
+    if not given:
+        raise ValueError("hosts: none given; None reads them all")
     try:
-        return frozenset(ipaddress.ip_address(host).packed for host in given)
-    except ValueError as error:
-        raise ValueError(f"hosts: {error}; allowed are IPv4 and IPv6 addresses") from None
+        return [ipaddress.ip_network(host, strict=False) for host in given]
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            f"hosts: {error}; allowed are IPv4 and IPv6 addresses, and networks such as 10.0.0.0/8"
+        ) from None
 
 
 def _nanoseconds(name: str, moment: Moment | None) -> int | None:

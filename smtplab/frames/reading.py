@@ -14,8 +14,9 @@ from smtplab import kernels
 from smtplab.capture import layout
 from smtplab.capture.packets import Damage, Packets
 from smtplab.capture.read import read
+from smtplab.capture.wanted import Wanted
 from smtplab.dialogue import phases as stretching
-from smtplab.dialogue.lines import Lines, Wanted, read_lines
+from smtplab.dialogue.lines import Lines, read_lines
 from smtplab.frames import commands, messages, packets, sessions, timeline, transactions
 from smtplab.frames.wire import Wire
 from smtplab.memory import give_back
@@ -35,6 +36,8 @@ def plain_pool() -> Iterator[None]:
 class Reading:
     """The frames of one or more captures; `frame(name)` makes one."""
 
+    STRAYS = ("connection-refused", "connection-unanswered", "connection-silent")  # rules, by the kinds of `unspoken`
+
     def __init__(self, packets_: Packets, wanted: Wanted, *, secrets: bool, tick: Callable[[], None]) -> None:
         tick()
         self.lines: Lines = read_lines(packets_, wanted)
@@ -45,7 +48,7 @@ class Reading:
     @classmethod
     def of(cls, source: Any, wanted: Wanted, *, secrets: bool, tick: Callable[[], None]) -> Reading:
         """Read a source as `smtplab.open` takes it."""
-        return cls(read(source), wanted, secrets=secrets, tick=tick)
+        return cls(read(source, wanted), wanted, secrets=secrets, tick=tick)
 
     @cached_property
     def envelope(self) -> commands.Envelopes:
@@ -103,6 +106,16 @@ class Reading:
             "commands": len(self.lines.command),
             "transactions": len(self.lines.opened),
         }
+
+    @property
+    def damaged(self) -> int:
+        """In how many places files could not be read."""
+        return len(self.damage)
+
+    def strays(self) -> dict[str, int]:
+        """How many connections to mail ports never became sessions, by the rule that tells of them; only those there are."""
+        counts = {rule: self.lines.unspoken.count(kind) for kind, rule in enumerate(self.STRAYS)}
+        return {rule: count for rule, count in counts.items() if count}
 
     def message(self, session: int, transaction: int) -> messages.Message:
         """The message of one transaction."""

@@ -38,6 +38,8 @@ def write(capture: Capture, folder: str | os.PathLike[str]) -> None:
     description = {
         "smtplab": VERSION,
         "files": capture.files,
+        "damaged": capture.source.damaged,
+        "strays": capture.source.strays(),
         "frames": {
             frame.name: {
                 "row": frame.row,
@@ -57,8 +59,10 @@ class Stored:
         try:
             description = json.loads((self.folder / SCHEMA_FILE).read_text(encoding="utf-8"))
             self.files: list[str] = [str(name) for name in description["files"]]
+            self._strays = {str(rule): int(count) for rule, count in description.get("strays", {}).items()}
+            self.damaged = int(description.get("damaged", 0))
             version = description["smtplab"]
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise CaptureError("no schema as smtplab writes it", file=str(self.folder / SCHEMA_FILE)) from error
         if version != VERSION:
             raise CaptureError(f"schema version {version}: expected {VERSION}", file=str(self.folder / SCHEMA_FILE))
@@ -86,6 +90,10 @@ class Stored:
         """How much there is."""
         names = ("packets", "sessions", "commands", "transactions")
         return {name: self._rows(self.folder / f"{name}.parquet") for name in names}
+
+    def strays(self) -> dict[str, int]:
+        """How many connections to mail ports never became sessions."""
+        return self._strays
 
     def _rows(self, path: pathlib.Path) -> int:
         try:

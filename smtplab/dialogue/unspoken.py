@@ -1,0 +1,132 @@
+"""Connections to SMTP's ports on which no SMTP was said: refused, unanswered, or opened and never greeted.
+
+A scan makes a million of them: they are counted in columns, by client, server and port, and only the largest groups are kept.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smtplab.capture import connections as tcp
+from smtplab.capture.connections import Connections
+from smtplab.capture.packets import Integers, Packets
+from smtplab.dialogue.detect import PORTS, Heard
+
+REFUSED, UNANSWERED, SILENT = range(3)
+KINDS = 3
+MOST_GROUPS = 100  # of each kind; the rest of them is one group without addresses
+
+# Fields of a group.
+KIND, COUNT, CONNECTION, PACKET, PORT, CLIENTS, SERVERS, ENDED, SPOKE, LONGEST = range(10)
+GROUP_FIELDS = 10
+# CONNECTION, PACKET: the first of them and its first packet. PORT: the server's, -1 in a kind's rest. CLIENTS, SERVERS: how many
+# addresses. ENDED: how many were seen to end. SPOKE: on how many the client sent something. LONGEST: nanoseconds between first and
+# last packet.
+
+
+@dataclass(slots=True)
+class Unspoken:
+    """Groups of such connections: a row of `groups` each, and the addresses of each group's first client and server."""
+
+    groups: NDArray[np.int64]  # (groups, GROUP_FIELDS), by kind, then by number, then by first packet
+    ends: list[tuple[bytes, bytes]]  # client and server, 4 or 16 octets
+
+    def count(self, kind: int) -> int:
+        """Connections of one kind."""
+        return int(self.groups[self.groups[:, KIND] == kind, COUNT].sum())
+
+
+def unspoken(packets: Packets, found: Connections, heard: Heard) -> Unspoken:
+    """The connections to mail ports, and to ports on which SMTP was found here, that never became sessions."""
+    rows = found.rows
+    every = np.arange(len(rows))
+    server = 1 - heard.client
+    port = rows[every, tcp.SOURCE_PORT + server]
+    ports = np.unique(np.concatenate([np.array(PORTS, np.int64), port[heard.smtp]]))
+    # who opened must be known: of a connection met in its middle nothing is told from its silence
+    some = np.flatnonzero(~heard.smtp & (rows[:, tcp.OPENER] >= 0) & np.isin(port, ports))
+    client, server, row = heard.client[some], server[some], rows[some]
+    one = np.arange(len(some))
+    answered = row[one, tcp.SYN_PACKET + server] >= 0
+    # a client that acknowledges was answered, though the answer was not captured: KNOWN tells of its acknowledgement
+    nothing = row[one, tcp.KNOWN + server] == 0
+    kind = np.full(len(some), -1, np.int64)
+    kind[answered & (row[one, tcp.SEEN + server] == 0)] = SILENT
+    reset = ~answered & (row[one, tcp.RESET + server] == 1) & (row[one, tcp.SEEN + server] == 0)
+    kind[reset & ~_went_on(packets, found, some[reset], heard)[some]] = REFUSED
+    kind[~answered & nothing] = UNANSWERED
+    told = np.flatnonzero(kind >= 0)
+    return _grouped(packets, rows, some[told], client[told], kind[told], port[some][told])
+
+
+def _went_on(packets: Packets, found: Connections, some: Integers, heard: Heard) -> NDArray[np.bool_]:
+    """Of all connections, whether a client of `some` sent more than SYN and RST: then it had been answered, out of sight."""
+    went = np.zeros(len(found), bool)
+    if len(some):
+        went[some] = True
+        more = went[found.connection] & (packets.flags & (tcp.SYN | tcp.RST) == 0)
+        more = more & (found.side == heard.client[found.connection])
+        went[:] = False
+        went[found.connection[more]] = True
+    return went
+
+
+def _grouped(
+    packets: Packets, rows: NDArray[np.int64], chosen: Integers, client: Integers, kind: Integers, port: Integers
+) -> Unspoken:
+    """Count the chosen connections by kind, addresses and port."""
+    row = rows[chosen]
+    ends = row[:, [tcp.SOURCE_HIGH, tcp.SOURCE_LOW, tcp.TARGET_HIGH, tcp.TARGET_LOW]]
+    ends = np.where((client == 0)[:, None], ends, ends[:, [2, 3, 0, 1]])
+    sixes = packets.buf[packets.ip[row[:, tcp.FIRST]]] >> 4 == 6
+    key = np.column_stack([kind, ends, port, sixes])
+    order = np.lexsort(key.T[::-1])  # stable: within a group the first connection stays first
+    edges = np.flatnonzero(np.any(key[order][1:] != key[order][:-1], axis=1)) + 1
+    begins = np.concatenate([[0], edges]).astype(np.int64) if len(order) else np.empty(0, np.int64)
+    ends_seen = (row[:, tcp.FINISH : tcp.FINISH + 2] >= 0) | (row[:, tcp.RESET : tcp.RESET + 2] > 0)
+    ended: NDArray[np.int64] = ends_seen.sum(axis=1).astype(np.int64).clip(max=1)
+    spoke = row[np.arange(len(row)), tcp.SEEN + client] > 0
+    took = packets.time[row[:, tcp.LAST]] - packets.time[row[:, tcp.FIRST]]
+    groups = np.zeros((len(begins), GROUP_FIELDS), np.int64)
+    if len(begins):
+        first = order[begins]
+        groups[:, KIND], groups[:, PORT] = kind[first], port[first]
+        groups[:, CONNECTION], groups[:, PACKET] = first, row[first, tcp.FIRST]
+        groups[:, COUNT] = np.diff(np.append(begins, len(order)))
+        groups[:, CLIENTS] = groups[:, SERVERS] = 1
+        groups[:, ENDED] = np.add.reduceat(ended[order], begins)
+        groups[:, SPOKE] = np.add.reduceat(spoke[order].astype(np.int64), begins)
+        groups[:, LONGEST] = np.maximum.reduceat(took[order], begins)
+    groups = groups[np.lexsort((groups[:, PACKET], -groups[:, COUNT], groups[:, KIND]))]
+    kept = [_bounded(groups[groups[:, KIND] == one], key) for one in range(KINDS)]
+    groups = np.concatenate(kept)
+    addresses = [_ends(packets, int(p), int(client[c])) for c, p in groups[:, [CONNECTION, PACKET]].tolist()]
+    groups[:, CONNECTION] = chosen[groups[:, CONNECTION]]
+    return Unspoken(groups, addresses)
+
+
+def _bounded(groups: NDArray[np.int64], key: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The largest groups of one kind, and the rest of them as one."""
+    if len(groups) <= MOST_GROUPS:
+        return groups
+    rest = groups[MOST_GROUPS - 1 :]
+    one = rest[np.argmin(rest[:, PACKET])].copy()
+    for field in (COUNT, ENDED, SPOKE):
+        one[field] = rest[:, field].sum()
+    one[LONGEST] = rest[:, LONGEST].max()
+    one[PORT] = -1
+    of = key[rest[:, CONNECTION]]
+    one[CLIENTS] = len(np.unique(of[:, [1, 2, 6]], axis=0))
+    one[SERVERS] = len(np.unique(of[:, [3, 4, 6]], axis=0))
+    return np.concatenate([groups[: MOST_GROUPS - 1], one[None]])
+
+
+def _ends(packets: Packets, packet: int, client: int) -> tuple[bytes, bytes]:
+    """Client and server of a connection, whose side 0 sent `packet`."""
+    q = int(packets.ip[packet])
+    first, size = (q + 12, 4) if packets.buf[q] >> 4 == 4 else (q + 8, 16)
+    ends = (packets.buf[first : first + size].tobytes(), packets.buf[first + size : first + 2 * size].tobytes())
+    return ends if client == 0 else ends[::-1]
