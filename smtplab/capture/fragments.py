@@ -1,0 +1,291 @@
+"""Fragments of IP datagrams, put together: in any order, of IPv4 and IPv6, inside of tunnels too.
+
+A datagram is whole once every octet up to its last fragment's end has come; then it is read as a packet of its own, with the
+number and time of the packet that completed it (as Wireshark does). Nothing is put where octets lack: a datagram that
+never became whole is counted, and so is one whose fragments contradict each other. Fragments that overlap are no honest
+sender's work: RFC 8200 4.5 (and 5722) has the receiver drop the datagram, older ones kept the first or the last. Where the
+overlapping octets are equal nothing hangs on that, and the datagram is read; where they differ it is not, for what the
+receiver took is not known. Either way it is said.
+
+What waits is bounded, by age and by number; what is beyond it is given up, the oldest first. The octets are not copied, but
+those of fragments that came inside of other fragments.
+"""
+
+from __future__ import annotations
+
+import struct
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from smtplab.capture import links, tunnels
+from smtplab.capture.headers import UDP
+
+AGE = (
+    60 * 10**9
+)  # nanoseconds that a datagram may take to become whole (RFC 8200 4.5: 60 s; RFC 1122 3.3.2: 60 to 120 s)
+MOST_WAITING = 4096  # datagrams; and as many whole ones are remembered, for copies of their fragments that come later
+MOST_PIECES = 1 << 16  # fragments of all of them
+MOST_COPIED = 64 << 20  # octets of all of them
+DEEPEST = 8  # fragments within fragments: each level is copied once more
+LONGEST = 65535  # octets of a datagram: its length field has 16 bits
+
+CARRYING = {
+    tunnels.VXLAN, tunnels.VXLAN_LINUX, tunnels.VXLAN_GPE, tunnels.GENEVE, tunnels.GTP, tunnels.TEREDO, tunnels.L2TP,
+    tunnels.MPLS_IN_UDP,
+}  # fmt: skip
+
+Piece = tuple[int, int, memoryview]  # offset, octets on the wire, those of them that were captured
+
+
+@dataclass(slots=True)
+class Datagram:
+    """A whole datagram as a packet: `octets` of it were captured, of `size` on the wire."""
+
+    octets: bytes
+    size: int
+    scope: int
+    frame: int
+    time: int
+    level: int  # how many times it was put together: 1, or more where it came inside of others
+
+
+@dataclass(slots=True)
+class Lost:
+    """What of one file's fragments could not be used, for the warnings: packets, datagrams, the first packet."""
+
+    packets: int = 0
+    datagrams: int = 0
+    frame: int = 0
+
+    def count(self, packets: int, frame: int) -> None:
+        """One datagram more."""
+        self.packets += packets
+        self.datagrams += 1
+        self.frame = frame if self.datagrams == 1 else min(self.frame, frame)
+
+
+@dataclass(slots=True)
+class Waiting:
+    """A datagram of which some fragments have come."""
+
+    protocol: int
+    time: int
+    file: int
+    frame: int  # of its first packet
+    before: Waiting | None  # a whole one of the same name
+    head: bytes = b""  # the header that the whole datagram will have, its length still missing
+    starts: list[int] = field(default_factory=list)
+    pieces: list[Piece] = field(default_factory=list)  # in order of offset, never overlapping
+    there: int = 0
+    total: int = -1  # octets behind the header; -1 until the last fragment came
+    packets: int = 0
+    copied: int = 0
+    level: int = 0
+    overlaps: bool = False
+    contradicts: bool = False
+
+    def covered(self, start: int, end: int) -> Iterator[Piece]:
+        """The pieces that overlap [start, end)."""
+        k = bisect_right(self.starts, start) - 1
+        if k < 0 or self.pieces[k][0] + self.pieces[k][1] <= start:
+            k += 1
+        while k < len(self.pieces) and self.pieces[k][0] < end:
+            yield self.pieces[k]
+            k += 1
+
+    def agrees(self, start: int, octets: memoryview) -> bool:
+        """Whether these octets are the ones that are there already, as far as both were captured."""
+        for at, _, there in self.covered(start, start + len(octets)):
+            low, high = max(start, at), min(start + len(octets), at + len(there))
+            if low < high and octets[low - start : high - start] != there[low - at : high - at]:
+                return False
+        return True
+
+    def add(self, start: int, size: int, octets: memoryview) -> None:
+        """Keep what of a fragment is new, and note what is not and differs."""
+        end = start + size
+        holes, at = [], start
+        for piece, length, there in self.covered(start, end):
+            if (piece, length) == (start, size) and octets[: len(there)] == there[: len(octets)]:
+                return  # the same packet again: networks and captures double them
+            self.overlaps = True
+            if piece > at:
+                holes.append((at, piece))
+            at = piece + length
+        if self.overlaps and not self.agrees(start, octets):
+            self.contradicts = True
+        if at < end:
+            holes.append((at, end))
+        for low, high in holes:
+            k = bisect_right(self.starts, low)
+            self.starts.insert(k, low)
+            self.pieces.insert(k, (low, high - low, octets[low - start : high - start]))
+            self.there += high - low
+        if self.total >= 0 and self.starts[-1] + self.pieces[-1][1] > self.total:
+            self.contradicts = True
+
+    def carries(self) -> bool:
+        """Whether TCP may be inside: not in UDP, but for the ports of tunnels."""
+        if self.protocol != UDP:
+            return True
+        if not self.pieces or self.starts[0] != 0 or len(self.pieces[0][2]) < 4:
+            return False
+        return not CARRYING.isdisjoint(struct.unpack(">HH", self.pieces[0][2][:4]))
+
+    def octets(self) -> bytes:
+        """Header and captured octets, up to the first that was not captured; raises nothing, for the datagram is whole."""
+        out = [self.head]
+        for _, size, octets in self.pieces:
+            out.append(bytes(octets))
+            if len(octets) < size:
+                break
+        return b"".join(out)
+
+
+class Fragments:
+    """All datagrams that wait, of one or more files (a datagram may begin in one and end in the next)."""
+
+    def __init__(self) -> None:
+        self.waiting: dict[bytes, Waiting] = {}  # in order of first packet
+        self.whole: dict[bytes, Waiting] = {}
+        self.pieces = 0
+        self.copied = 0
+        self.malformed: dict[int, Lost] = {}  # each by the number of the file
+        self.incomplete: dict[int, Lost] = {}
+        self.overlapping: dict[int, Lost] = {}
+        self.contradicting: dict[int, Lost] = {}
+
+    def add(self, octets: memoryview, row: list[int], file: int, level: int) -> Datagram | None:
+        """One fragment more, `row` being what `links.dissect` set aside of `octets`; gives the datagram if that makes it whole.
+
+        `level` is 0 for octets of a file, which stay where they are; others are copied.
+        """
+        at, body, frame, when = row[links.AT], row[links.BODY], row[links.NUMBER], row[links.WHEN]
+        size = row[links.STOP] - body
+        scope = row[links.SCOPE].to_bytes(8, "big")
+        if octets[at] >> 4 == 4:
+            field_ = int.from_bytes(octets[at + 6 : at + 8], "big")
+            start, more, protocol = (field_ & 0x1FFF) * 8, field_ & 0x2000, octets[at + 9]
+            key = (
+                scope
+                + bytes(octets[at + 4 : at + 6])
+                + bytes(octets[at + 9 : at + 10])
+                + bytes(octets[at + 12 : at + 20])
+            )
+            head = bytes(octets[at:body])
+        else:
+            field_ = int.from_bytes(octets[body - 6 : body - 4], "big")
+            start, more, protocol = field_ & 0xFFF8, field_ & 1, octets[body - 8]
+            key = scope + bytes(octets[body - 4 : body]) + bytes(octets[at + 8 : at + 40])
+            # the headers before the fragment header are for routers on the way: TCP does not need them
+            head = (
+                bytes(octets[at : at + 4]) + bytes([0, 0, protocol, octets[at + 7]]) + bytes(octets[at + 8 : at + 40])
+            )
+        if size <= 0 or (more and size % 8) or start + size + len(head) > LONGEST or level >= DEEPEST:
+            if protocol != UDP:
+                self.malformed.setdefault(file, Lost()).count(1, frame)
+            return None
+        self.forget(when)
+        one = self.waiting.get(key)
+        if one is not None and abs(when - one.time) > AGE:  # a clock that jumped: the number was used again
+            self.give_up(key)
+            one = None
+        if one is None:
+            before = self.whole.get(key)
+            recent = before if before is not None and abs(when - before.time) <= AGE else None
+            one = self.waiting[key] = Waiting(protocol, when, file, frame, recent)
+        one.packets += 1
+        if one.contradicts:
+            return None
+        piece = octets[body : min(row[links.END], row[links.STOP])]
+        count = len(one.pieces)
+        if level:
+            piece = memoryview(bytes(piece))
+            one.copied += len(piece)
+            self.copied += len(piece)
+            one.level = max(one.level, level)
+        if not more:
+            one.contradicts |= one.total >= 0 and one.total != start + size
+            one.total = start + size
+        one.add(start, size, piece)
+        if start == 0 and not one.head:
+            one.head = head
+        self.pieces += len(one.pieces) - count
+        if one.contradicts:
+            self.drop(one)
+        elif one.there == one.total:
+            return self.finished(key, row)
+        while len(self.waiting) > MOST_WAITING or self.pieces > MOST_PIECES or self.copied > MOST_COPIED:
+            self.give_up(next(iter(self.waiting)))
+        return None
+
+    def finished(self, key: bytes, row: list[int]) -> Datagram | None:
+        """The datagram as a packet; None where it cannot carry TCP."""
+        one = self.waiting.pop(key)
+        if one.overlaps:
+            self.overlapping.setdefault(one.file, Lost()).count(one.packets, one.frame)
+        octets = one.octets() if one.carries() else b""
+        self.pieces -= len(one.pieces)
+        self.copied -= one.copied
+        if not one.level:
+            one.before = None
+            self.whole.pop(key, None)
+            self.whole[key] = one
+            if len(self.whole) > MOST_WAITING:
+                del self.whole[next(iter(self.whole))]
+        if not octets:
+            return None
+        size = len(one.head) + one.total
+        if octets[0] >> 4 == 4:
+            octets = octets[:2] + struct.pack(">HHH", size, int.from_bytes(octets[4:6], "big"), 0) + octets[8:]
+        else:
+            octets = octets[:4] + struct.pack(">H", one.total) + octets[6:]
+        return Datagram(octets, size, row[links.SCOPE], row[links.NUMBER], row[links.WHEN], one.level + 1)
+
+    def drop(self, one: Waiting) -> None:
+        """Let go of the octets of a datagram that contradicts itself; its other fragments go the same way until it is forgotten."""
+        self.pieces -= len(one.pieces)
+        self.copied -= one.copied
+        one.starts, one.pieces, one.copied = [], [], 0
+
+    def give_up(self, key: bytes) -> None:
+        """Forget a datagram that did not become whole, and count it."""
+        one = self.waiting.pop(key)
+        before = one.before
+        again = before is not None and all(
+            before.total >= start + size and before.agrees(start, octets) for start, size, octets in one.pieces
+        )
+        carries = one.carries()
+        self.drop(one)
+        if one.contradicts:
+            self.contradicting.setdefault(one.file, Lost()).count(one.packets, one.frame)
+        elif carries and not again:
+            self.incomplete.setdefault(one.file, Lost()).count(one.packets, one.frame)
+
+    def forget(self, now: int) -> None:
+        """Give up what has waited for too long."""
+        while self.waiting:
+            key, one = next(iter(self.waiting.items()))
+            if now - one.time <= AGE:
+                return
+            self.give_up(key)
+
+    def close(self) -> None:
+        """Nothing more comes."""
+        for key in list(self.waiting):
+            self.give_up(key)
+        self.whole.clear()
+
+    def notes(self) -> Iterator[tuple[str, int, int, str, int]]:
+        """What to tell: rule, file, packets, in which way they were not read, the first of them."""
+        words: tuple[tuple[str, dict[int, Lost], str], ...] = (
+            ("packets-not-read", self.malformed, "with fragments that no datagram can have"),
+            ("packets-not-read", self.incomplete, "with fragments of {} of which others are missing"),
+            ("overlapping-fragments", self.overlapping, "with overlapping fragments of {}, equal where they overlap"),
+            ("overlapping-fragments", self.contradicting, "with fragments of {} that contradict each other: not read"),
+        )
+        for rule, by_file, text in words:
+            for file, lost in by_file.items():
+                count = f"{lost.datagrams} IP datagram{'' if lost.datagrams == 1 else 's'}"
+                yield rule, file, lost.packets, text.format(count), lost.frame
