@@ -77,6 +77,11 @@ def mpls(packet: bytes, way: int) -> bytes:
     return b.ethernet(label(100 + way, bottom=False) + label(200 + way, bottom=True) + packet, kind=0x8847)
 
 
+def wired(packet: bytes) -> bytes:
+    """A frame as it comes over a pseudo-wire, of addresses that no heuristic takes for something else."""
+    return bytes.fromhex("ac1f6b0a0b0c ac1f6b0d0e0f") + b.ethernet(packet)[12:]
+
+
 def ppp(packet: bytes) -> bytes:
     return (b"\0\x57" if packet[0] >> 4 == 6 else b"\0\x21") + packet
 
@@ -174,14 +179,14 @@ CARRIERS: dict[str, Carrier] = {
     "Cisco in a serial line": Carrier(50, lambda p, w: b"\x0f\0" + ethertype(p) + p, tshark=False),
     "PPP over Ethernet's own link": Carrier(51, lambda p, w: pppoe(p), scope=True),
     "PPP with direction": Carrier(204, lambda p, w: bytes([w]) + b"\xff\x03" + ppp(p)),
-    "PPP of pppd": Carrier(166, lambda p, w: bytes([w, 3]) + ppp(p)),
+    "PPP of pppd": Carrier(166, lambda p, w: bytes([w, 3]) + ppp(p), tshark=False),
     "Cisco HDLC": Carrier(104, lambda p, w: b"\x0f\0" + ethertype(p) + p),
-    "Cisco HDLC with direction": Carrier(205, lambda p, w: bytes([w]) + b"\x0f\0" + ethertype(p) + p),
+    "Cisco HDLC with direction": Carrier(205, lambda p, w: bytes([w]) + b"\x0f\0" + ethertype(p) + p, tshark=False),
     "Frame Relay": Carrier(107, lambda p, w: b"\x18\x41\x03" + nlpid(p) + p),
     "Frame Relay with SNAP": Carrier(107, lambda p, w: b"\x18\x41\x03\0\x80\0\0\0" + ethertype(p) + p),
     "Frame Relay, bridged": Carrier(107, lambda p, w: b"\x18\x41\x03\0\x80\0\x80\xc2\0\7" + framed(p, w)),
     "Frame Relay of Cisco": Carrier(107, lambda p, w: b"\x18\x41" + ethertype(p) + p),
-    "Frame Relay with direction": Carrier(206, lambda p, w: bytes([w]) + b"\x18\x41\x03" + nlpid(p) + p),
+    "Frame Relay with direction": Carrier(206, lambda p, w: bytes([w]) + b"\x18\x41\x03" + nlpid(p) + p, tshark=False),
     "802.11": Carrier(105, lambda p, w: dot11(p, w)),
     "802.11 with quality of service": Carrier(105, lambda p, w: dot11(p, w, quality=True)),
     "802.11 between relays": Carrier(105, lambda p, w: dot11(p, w, relay=True)),
@@ -207,7 +212,7 @@ CARRIERS: dict[str, Carrier] = {
     "IP over Fibre Channel": Carrier(122, lambda p, w: bytes(16) + llc(p)),
     "FireWire": Carrier(138, lambda p, w: bytes(16) + ethertype(p) + p),
     "InfiniBand": Carrier(242, lambda p, w: bytes(40) + ethertype(p) + b"\0\0" + p),
-    "MPLS's own link": Carrier(219, lambda p, w: label(16 + w, bottom=True) + p),
+    "MPLS's own link": Carrier(219, lambda p, w: label(16 + w, bottom=True) + p, tshark=False),
     "netANALYZER": Carrier(240, lambda p, w: b"\0\0\0\4" + b.ethernet(p, pad=max(0, 46 - len(p))) + bytes(4), tshark=False),
     "netANALYZER, preamble": Carrier(241, lambda p, w: bytes(12) + b.ethernet(p), tshark=False),
     "Ethernet with preamble": Carrier(274, lambda p, w: b"\x55" * 7 + b"\xd5" + b.ethernet(p) + bytes(4), tshark=False),
@@ -224,10 +229,10 @@ CARRIERS: dict[str, Carrier] = {
     "802.1ah": Carrier(1, lambda p, w: b.ethernet(struct.pack(">I", 4711) + framed(p, w), kind=0x88E7), scope=True),
     "MPLS": Carrier(1, mpls),
     "MPLS, pseudo-wire": Carrier(
-        1, lambda p, w: b.ethernet(label(16 + w, bottom=True) + bytes([0, 0, 0, w]) + framed(p, w), kind=0x8848)
+        1, lambda p, w: b.ethernet(label(16 + w, bottom=True) + bytes([0, 0, 0, w]) + wired(p), kind=0x8848)
     ),
     "MPLS, pseudo-wire without control word": Carrier(
-        1, lambda p, w: b.ethernet(label(16 + w, bottom=True) + framed(p, w), kind=0x8847), tshark=False
+        1, lambda p, w: b.ethernet(label(16 + w, bottom=True) + wired(p), kind=0x8847), tshark=False
     ),
     "PPPoE": Carrier(1, lambda p, w: b.ethernet(pppoe(p), kind=0x8864), scope=True),
     "PPPoE in a VLAN": Carrier(1, lambda p, w: b.ethernet(pppoe(p), vlans=[7], kind=0x8864), scope=True),

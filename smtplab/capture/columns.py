@@ -196,7 +196,8 @@ class OneFile:
                 self.notes[kind] += notes[kind]
         left = aside[: notes[links.ASIDE]]
         left[:, links.NUMBER] = frame[left[:, links.NUMBER] - 1]
-        return left.tolist()
+        rows: list[list[int]] = left.tolist()
+        return rows
 
     def tell(self, damage: list[Damage]) -> None:
         """What of the file was not read."""

@@ -134,7 +134,7 @@ class Waiting:
         return not CARRYING.isdisjoint(struct.unpack(">HH", self.pieces[0][2][:4]))
 
     def octets(self) -> bytes:
-        """Header and captured octets, up to the first that was not captured; raises nothing, for the datagram is whole."""
+        """Header and captured octets of a whole datagram, up to the first that was not captured."""
         out = [self.head]
         for _, size, octets in self.pieces:
             out.append(bytes(octets))

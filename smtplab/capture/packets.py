@@ -23,8 +23,9 @@ class File:
 class Damage:
     """Something of a file that could not be read: becomes a finding and a `CaptureWarning`.
 
-    `rule` is a finding's rule (`capture-damaged`, `capture-cut-short`, `unknown-link-type`, `packets-not-read`), `frame` the first
-    packet concerned (None where no packet is), `offset` the octet in the file (None where it is the file as a whole).
+    `rule` is a finding's rule (`capture-damaged`, `capture-cut-short`, `unknown-link-type`, `packets-not-read`,
+    `overlapping-fragments`), `frame` the first packet concerned (None where no packet is), `offset` the octet in the file (None
+    where it is the file as a whole).
     """
 
     rule: str
@@ -72,4 +73,5 @@ class Packets:
         """The number of the file that each position lies in, or of which the octets are that were laid behind the files'."""
         starts = [(file.base, number) for number, file in enumerate(self.files)] + self.stretches
         bases, numbers = np.array([(-1, -1), *starts], np.int64).T
-        return numbers[np.searchsorted(bases, position, side="right") - 1]
+        found: Integers = numbers[np.searchsorted(bases, position, side="right") - 1]
+        return found
