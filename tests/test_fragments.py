@@ -312,7 +312,7 @@ def test_a_large_capture_is_mapped_anew_with_what_was_put_together(monkeypatch: 
     assert mapped.buf.base is not None
     assert payloads(mapped) == [TEXT]
 
-    def full() -> None:
+    def full(**_: int) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(tempfile, "TemporaryFile", full)

@@ -7,6 +7,9 @@ sender's work: RFC 8200 4.5 (and 5722) has the receiver drop the datagram, older
 overlapping octets are equal nothing hangs on that, and the datagram is read; where they differ it is not, for what the
 receiver took is not known. Either way it is said.
 
+Much of what is fragmented is UDP, and little of that a tunnel: later fragments do not show the ports, so that they are only
+remembered until a first one does.
+
 What waits is bounded, by age and by number; what is beyond it is given up, the oldest first. The octets are not copied, but
 those of fragments that came inside of other fragments.
 """
@@ -15,10 +18,11 @@ from __future__ import annotations
 
 import struct
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from smtplab.capture import links, tunnels
+from smtplab.capture import links
 from smtplab.capture.headers import UDP
 
 AGE = (
@@ -29,13 +33,43 @@ MOST_PIECES = 1 << 16  # fragments of all of them
 MOST_COPIED = 64 << 20  # octets of all of them
 DEEPEST = 8  # fragments within fragments: each level is copied once more
 LONGEST = 65535  # octets of a datagram: its length field has 16 bits
-
-CARRYING = {
-    tunnels.VXLAN, tunnels.VXLAN_LINUX, tunnels.VXLAN_GPE, tunnels.GENEVE, tunnels.GTP, tunnels.TEREDO, tunnels.L2TP,
-    tunnels.MPLS_IN_UDP,
-}  # fmt: skip
+UNDECIDED = 4096  # fragments of UDP that are remembered before the first one that shows the ports of a tunnel
 
 Piece = tuple[int, int, memoryview]  # offset, octets on the wire, those of them that were captured
+
+
+@dataclass(slots=True)
+class Fragment:
+    """What a fragment says of itself; places count from the first octet behind the datagram's header."""
+
+    key: bytes  # scope, addresses, protocol and number: equal in all fragments of a datagram
+    protocol: int
+    start: int
+    end: int
+    more: bool
+    head: bytes  # the header that the whole datagram will have, but for its length
+
+    @property
+    def size(self) -> int:
+        """Octets on the wire."""
+        return self.end - self.start
+
+    @classmethod
+    def of(cls, octets: memoryview, row: list[int]) -> Fragment:
+        """Read from an IP header, and from the fragment header in IPv6."""
+        at, body = row[links.AT], row[links.BODY]
+        scope = row[links.SCOPE].to_bytes(8, "big")
+        ip = bytes(octets[at:body])
+        if ip[0] >> 4 == 4:
+            place = ip[6] << 8 | ip[7]
+            key = scope + ip[4:6] + ip[9:10] + ip[12:20]
+            start, more, protocol, head = (place & 0x1FFF) * 8, place & 0x2000, ip[9], ip
+        else:
+            place = ip[-6] << 8 | ip[-5]
+            key = scope + ip[-4:] + ip[8:40]
+            # the headers before the fragment header are for routers on the way: TCP does not need them
+            start, more, protocol, head = place & 0xFFF8, place & 1, ip[-8], ip[:4] + bytes((0, 0, ip[-8])) + ip[7:40]
+        return cls(key, protocol, start, start + row[links.STOP] - body, more != 0, head)
 
 
 @dataclass(slots=True)
@@ -102,18 +136,23 @@ class Waiting:
                 return False
         return True
 
-    def add(self, start: int, size: int, octets: memoryview) -> None:
-        """Keep what of a fragment is new, and note what is not and differs."""
-        end = start + size
+    def add(self, one: Fragment, octets: memoryview) -> bool:
+        """Keep what of a fragment is new; False where it, or one before, says otherwise than others."""
+        start, end = one.start, one.end
+        if not one.more:
+            self.contradicts |= self.total >= 0 and self.total != end
+            self.total = end
+        if start == 0 and not self.head:
+            self.head = one.head
         holes, at = [], start
         for piece, length, there in self.covered(start, end):
-            if (piece, length) == (start, size) and octets[: len(there)] == there[: len(octets)]:
-                return  # the same packet again: networks and captures double them
+            if (piece, length) == (start, one.size) and octets[: len(there)] == there[: len(octets)]:
+                return not self.contradicts  # the same packet again: networks and captures double them
             self.overlaps = True
             if piece > at:
                 holes.append((at, piece))
             at = piece + length
-        if self.overlaps and not self.agrees(start, octets):
+        if at > start and not self.agrees(start, octets):
             self.contradicts = True
         if at < end:
             holes.append((at, end))
@@ -124,14 +163,11 @@ class Waiting:
             self.there += high - low
         if self.total >= 0 and self.starts[-1] + self.pieces[-1][1] > self.total:
             self.contradicts = True
+        return not self.contradicts
 
     def carries(self) -> bool:
-        """Whether TCP may be inside: not in UDP, but for the ports of tunnels."""
-        if self.protocol != UDP:
-            return True
-        if not self.pieces or self.starts[0] != 0 or len(self.pieces[0][2]) < 4:
-            return False
-        return not CARRYING.isdisjoint(struct.unpack(">HH", self.pieces[0][2][:4]))
+        """Whether TCP may be inside: not in UDP, of which only those first fragments come here that show the ports of a tunnel."""
+        return self.protocol != UDP or (bool(self.starts) and self.starts[0] == 0)
 
     def octets(self) -> bytes:
         """Header and captured octets of a whole datagram, up to the first that was not captured."""
@@ -149,6 +185,7 @@ class Fragments:
     def __init__(self) -> None:
         self.waiting: dict[bytes, Waiting] = {}  # in order of first packet
         self.whole: dict[bytes, Waiting] = {}
+        self.undecided: deque[tuple[memoryview, list[int], int]] | None = deque(maxlen=UNDECIDED)
         self.pieces = 0
         self.copied = 0
         self.malformed: dict[int, Lost] = {}  # each by the number of the file
@@ -161,64 +198,54 @@ class Fragments:
 
         `level` is 0 for octets of a file, which stay where they are; others are copied.
         """
-        at, body, frame, when = row[links.AT], row[links.BODY], row[links.NUMBER], row[links.WHEN]
-        size = row[links.STOP] - body
-        scope = row[links.SCOPE].to_bytes(8, "big")
-        if octets[at] >> 4 == 4:
-            field_ = int.from_bytes(octets[at + 6 : at + 8], "big")
-            start, more, protocol = (field_ & 0x1FFF) * 8, field_ & 0x2000, octets[at + 9]
-            key = (
-                scope
-                + bytes(octets[at + 4 : at + 6])
-                + bytes(octets[at + 9 : at + 10])
-                + bytes(octets[at + 12 : at + 20])
-            )
-            head = bytes(octets[at:body])
-        else:
-            field_ = int.from_bytes(octets[body - 6 : body - 4], "big")
-            start, more, protocol = field_ & 0xFFF8, field_ & 1, octets[body - 8]
-            key = scope + bytes(octets[body - 4 : body]) + bytes(octets[at + 8 : at + 40])
-            # the headers before the fragment header are for routers on the way: TCP does not need them
-            head = (
-                bytes(octets[at : at + 4]) + bytes([0, 0, protocol, octets[at + 7]]) + bytes(octets[at + 8 : at + 40])
-            )
-        if size <= 0 or (more and size % 8) or start + size + len(head) > LONGEST or level >= DEEPEST:
-            if protocol != UDP:
-                self.malformed.setdefault(file, Lost()).count(1, frame)
+        one = Fragment.of(octets, row)
+        if one.protocol == UDP and self.undecided is not None and not level:
+            if one.start:
+                self.undecided.append((octets, row, file))
+                return None
+            earlier, self.undecided = self.undecided, None
+            for before in earlier:
+                self.add(*before, 0)
+        if one.size <= 0 or (one.more and one.size % 8) or one.end + len(one.head) > LONGEST or level >= DEEPEST:
+            if one.protocol != UDP:
+                self.malformed.setdefault(file, Lost()).count(1, row[links.NUMBER])
             return None
-        self.forget(when)
-        one = self.waiting.get(key)
-        if one is not None and abs(when - one.time) > AGE:  # a clock that jumped: the number was used again
-            self.give_up(key)
-            one = None
-        if one is None:
-            before = self.whole.get(key)
-            recent = before if before is not None and abs(when - before.time) <= AGE else None
-            one = self.waiting[key] = Waiting(protocol, when, file, frame, recent)
-        one.packets += 1
-        if one.contradicts:
+        self.forget(row[links.WHEN])
+        datagram = self.named(one, row, file)
+        datagram.packets += 1
+        if datagram.contradicts:
             return None
-        piece = octets[body : min(row[links.END], row[links.STOP])]
-        count = len(one.pieces)
+        piece = octets[row[links.BODY] : min(row[links.END], row[links.STOP])]
         if level:
             piece = memoryview(bytes(piece))
-            one.copied += len(piece)
+            datagram.copied += len(piece)
             self.copied += len(piece)
-            one.level = max(one.level, level)
-        if not more:
-            one.contradicts |= one.total >= 0 and one.total != start + size
-            one.total = start + size
-        one.add(start, size, piece)
-        if start == 0 and not one.head:
-            one.head = head
-        self.pieces += len(one.pieces) - count
-        if one.contradicts:
-            self.drop(one)
-        elif one.there == one.total:
-            return self.finished(key, row)
+            datagram.level = max(datagram.level, level)
+        count = len(datagram.pieces)
+        sound = datagram.add(one, piece)
+        self.pieces += len(datagram.pieces) - count
+        if not sound:
+            self.drop(datagram)
+        elif datagram.there == datagram.total:
+            return self.finished(one.key, row)
         while len(self.waiting) > MOST_WAITING or self.pieces > MOST_PIECES or self.copied > MOST_COPIED:
             self.give_up(next(iter(self.waiting)))
         return None
+
+    def named(self, one: Fragment, row: list[int], file: int) -> Waiting:
+        """The datagram that a fragment is of, a new one where none waits."""
+        when = row[links.WHEN]
+        datagram = self.waiting.get(one.key)
+        if (
+            datagram is not None and abs(when - datagram.time) > AGE
+        ):  # a clock that was set back: the number was used again
+            self.give_up(one.key)
+            datagram = None
+        if datagram is None:
+            before = self.whole.get(one.key)
+            recent = before if before is not None and abs(when - before.time) <= AGE else None
+            datagram = self.waiting[one.key] = Waiting(one.protocol, when, file, row[links.NUMBER], recent)
+        return datagram
 
     def finished(self, key: bytes, row: list[int]) -> Datagram | None:
         """The datagram as a packet; None where it cannot carry TCP."""

@@ -18,6 +18,9 @@ IN_IP, TCP, UDP, IN_IP6, GRE, AUTHENTICATION = 4, 6, 17, 41, 47, 51
 IN_IP_OLD, ETHER_IN_IP, MPLS_IN_IP = 94, 97, 137
 FRAGMENT_HEADER = 44
 
+# UDP ports: VXLAN (IANA's, Linux'), with a protocol field, Geneve, GTP's user plane, Teredo, L2TP, MPLS.
+VXLAN, VXLAN_LINUX, VXLAN_GPE, GENEVE, GTP, TEREDO, L2TP, MPLS_IN_UDP = 4789, 8472, 4790, 6081, 2152, 3544, 1701, 6635
+
 
 @kernel
 def is_tunnel(kind: int) -> bool:
@@ -32,6 +35,18 @@ def is_extension(kind: int) -> bool:
     Hop-by-hop, routing, fragment, authentication, destination, mobility, HIP, Shim6.
     """
     return kind in (0, 43, FRAGMENT_HEADER, AUTHENTICATION, 60, 135, 139, 140)
+
+
+@kernel
+def udp_carries(buf: Buffer, p: int, end: int) -> bool:
+    """Whether the ports of the UDP header at `p` are those of a tunnel."""
+    if p + 4 > end:
+        return False
+    source = be16(buf, p)
+    target = be16(buf, p + 2)
+    if source == GTP or source == TEREDO or source == L2TP:
+        return True
+    return target in (VXLAN, VXLAN_LINUX, VXLAN_GPE, GENEVE, GTP, TEREDO, L2TP, MPLS_IN_UDP)
 
 
 @kernel
@@ -51,7 +66,10 @@ def ipv4_upper(buf: Buffer, p: int, end: int) -> tuple[int, int, int]:
         return (OTHER if kind == UDP else MALFORMED), 0, 0
     # 0 stands there where the cutting into packets was left to the network card, or for a datagram above 64 KiB (Linux' BIG TCP)
     stop = 0 if total == 0 else p + total
-    if be16(buf, p + 6) & 0x3FFF != 0:  # more fragments, or an offset
+    fragment = be16(buf, p + 6) & 0x3FFF
+    if fragment != 0:  # more fragments, or an offset
+        if kind == UDP and fragment == 0x2000 and not udp_carries(buf, p + header, end):
+            return OTHER, 0, 0
         return (FRAGMENT if p + header <= end else CUT), p + header, stop
     p += header
     while kind == AUTHENTICATION:
@@ -89,8 +107,11 @@ def ipv6_upper(buf: Buffer, p: int, end: int) -> tuple[int, int, int]:
             return CUT, 0, 0
         following = int(buf[p])
         if kind == FRAGMENT_HEADER:
-            if be16(buf, p + 2) & 0xFFF9 != 0:  # an offset, or more fragments
+            fragment = be16(buf, p + 2) & 0xFFF9
+            if fragment != 0:  # an offset, or more fragments
                 may = following == TCP or is_extension(following) or is_tunnel(following)
+                if following == UDP and fragment == 1:
+                    may = udp_carries(buf, p + 8, end)
                 return (FRAGMENT if may else OTHER), p + 8, stop
             p += 8
         elif kind == AUTHENTICATION:

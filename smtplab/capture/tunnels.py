@@ -15,14 +15,22 @@ from __future__ import annotations
 from smtplab.capture.headers import (
     CUT,
     ETHER_IN_IP,
+    GENEVE,
     GRE,
+    GTP,
     IN_IP,
     IN_IP6,
     IN_IP_OLD,
+    L2TP,
     MPLS_IN_IP,
+    MPLS_IN_UDP,
     OTHER,
     SEALED,
+    TEREDO,
     UDP,
+    VXLAN,
+    VXLAN_GPE,
+    VXLAN_LINUX,
 )
 from smtplab.capture.records import be16, be32
 from smtplab.kernels import Buffer, kernel
@@ -34,9 +42,6 @@ VN_TAG, REDUNDANCY_TAG, BACKBONE_TAG, BRIDGED = 0x8926, 0x892F, 0x88E7, 0x6558
 ERSPAN, ERSPAN_3, PPP_IN_GRE = 0x88BE, 0x22EB, 0x880B
 
 SMALLEST_TYPE = 1536  # EtherTypes begin here; what is below is a length (IEEE 802.3 3.2.6)
-
-# UDP ports: VXLAN (IANA's, Linux'), with a protocol field, Geneve, GTP's user plane, Teredo, L2TP, MPLS.
-VXLAN, VXLAN_LINUX, VXLAN_GPE, GENEVE, GTP, TEREDO, L2TP, MPLS_IN_UDP = 4789, 8472, 4790, 6081, 2152, 3544, 1701, 6635
 
 
 @kernel
