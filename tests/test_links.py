@@ -101,6 +101,8 @@ CHAINS = {
     "hop-by-hop": (0, extension(6)),
     "routing": (43, extension(6, 2)),
     "destination": (60, extension(6, 1)),
+    "mobility": (135, extension(6, 1)),
+    "host identity": (139, extension(6, 4)),
     "authentication": (51, bytes([6, 4]) + bytes(22)),
     "whole in one fragment": (44, bytes([6, 0, 0, 0]) + bytes(4)),
     "all": (

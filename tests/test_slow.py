@@ -106,6 +106,14 @@ def test_what_scapy_cannot_read_is_counted(monkeypatch: pytest.MonkeyPatch) -> N
     assert [d.summary for d in packets.damage] == ["2 packets of the link type 144 that scapy could not read"]
 
 
+def test_a_frame_of_several_is_read_as_far_as_one_may_be_long() -> None:
+    head = bytes.fromhex("88010000") + bytes(20) + b"\x80\0"
+    packets = read(b.pcap([(0, head + bytes(100_000))], link=105))
+    assert [d.summary for d in packets.damage] == [
+        "1 packet longer than 802.11 allows, of which only the beginning was read"
+    ]
+
+
 def test_what_is_not_ip_is_passed_over_in_silence() -> None:
     packets = read(b.pcap([(0, bytes(14) + b"\x08\x06" + bytes(28)), (1, b"")], link=IRDA))
     assert (len(packets), packets.damage) == (0, [])

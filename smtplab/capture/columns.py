@@ -25,6 +25,7 @@ NOT_READ = {
     links.NOTE_MALFORMED: "with headers that contradict themselves",
     links.NOTE_SEALED: "encrypted, compressed, cut into fragments or damaged by their link",
 }
+LONGEST_SEVERAL = 11454  # octets of frames that one of 802.11 holds (IEEE 802.11 9.2.4.7.1, of very high throughput)
 LINK_TYPES = 16  # unknown ones that are named, of a file; the others are counted together
 NOWHERE: Integers = np.empty(0, np.int64)
 
@@ -122,6 +123,9 @@ class OneFile:
                     behind.append((whole.octets, (whole.level, *known)))
             elif row[links.WHY] == SUBFRAMES:
                 here += subframes(octets, row)
+                if row[links.END] - row[links.BODY] > LONGEST_SEVERAL + 4:  # but for a frame check sequence
+                    words = "longer than 802.11 allows, of which only the beginning was read"
+                    self.unread[words] = counted(self.unread.get(words), row[links.NUMBER])
             else:
                 self.unfamiliar(octets, row, here, behind)
         if here:
@@ -221,7 +225,7 @@ def counted(so_far: tuple[int, int] | None, frame: int) -> tuple[int, int]:
 def subframes(octets: memoryview, row: list[int]) -> list[Again]:
     """The frames that one of 802.11 holds: addresses and length as in 802.3, each padded to four octets but the last."""
     found: list[Again] = []
-    p, end = row[links.BODY], row[links.END]
+    p, end = row[links.BODY], min(row[links.END], row[links.BODY] + LONGEST_SEVERAL)
     while p + 14 <= end:
         size = 14 + int.from_bytes(octets[p + 12 : p + 14], "big")
         found.append(

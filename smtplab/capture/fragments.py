@@ -50,6 +50,11 @@ class Fragment:
     head: bytes  # the header that the whole datagram will have, but for its length
 
     @property
+    def room(self) -> int:
+        """Where its datagram must have ended: the length of 16 bits counts IPv4's header, and not IPv6's."""
+        return LONGEST - (len(self.head) if self.head[0] >> 4 == 4 else 0)
+
+    @property
     def size(self) -> int:
         """Octets on the wire."""
         return self.end - self.start
@@ -206,7 +211,7 @@ class Fragments:
             earlier, self.undecided = self.undecided, None
             for before in earlier:
                 self.add(*before, 0)
-        if one.size <= 0 or (one.more and one.size % 8) or one.end + len(one.head) > LONGEST or level >= DEEPEST:
+        if one.size <= 0 or (one.more and one.size % 8) or one.end > one.room or level >= DEEPEST:
             if one.protocol != UDP:
                 self.malformed.setdefault(file, Lost()).count(1, row[links.NUMBER])
             return None
