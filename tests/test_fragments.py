@@ -21,7 +21,7 @@ from speaking import CONTENT, ENVELOPE, GO, HELLO, QUIT, quietly, talk
 
 import smtplab
 from smtplab import schema
-from smtplab.capture import extra, fragments
+from smtplab.capture import columns, extra, fragments
 from smtplab.capture.packets import Packets
 from smtplab.capture.read import read
 
@@ -135,6 +135,19 @@ def test_fragments_inside_and_outside_of_a_tunnel_are_of_one_connection(name: st
     assert payloads(packets) == [TEXT] * (len(records) // 2 if len(records) == 3 else 4) + [TEXT] * (len(records) == 3)
     assert len(set(packets.scope.tolist())) == 1
     assert packets.frame.tolist() == ([1, 3] if len(records) == 3 else [1, 3, 5, 9])
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 8192])
+def test_the_latest_packet_counts_however_deep_the_fragments_lie(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two fragments in a tunnel the long one is often cut again on the way, and the short one is not."""
+    monkeypatch.setattr(columns, "PIECE", size)
+    long, short = (b.ip(part, protocol=4) for part in cut(b.ip(b.tcp(TEXT)), 96))
+    parts = cut(long, 40)
+    for order in itertools.permutations([*parts, short]):
+        packets = read(frames([b.ip(b.tcp(b"before")), *order, b.ip(b.tcp(b"after"))]))
+        assert payloads(packets) == [b"before", TEXT, b"after"]
+        assert packets.frame.tolist() == [1, 4, 5]
+        assert packets.time.tolist() == [0, 3000, 4000]
 
 
 def test_the_same_number_in_two_networks_is_two_datagrams() -> None:
@@ -257,6 +270,35 @@ def test_udp_is_put_together_only_where_it_carries_a_tunnel() -> None:
         assert len(packets) == there
         assert len(packets.buf) == len(frames(parts)) if not there else len(packets.buf) > len(frames(parts))
         assert [len(read(frames(part)).damage) for part in (parts[1:], parts[:1])] == [0, there]
+
+
+def test_udp_waits_for_the_ports_of_a_tunnel_in_a_bounded_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    inner = struct.pack(">II", 8 << 24, 5 << 8) + b.ethernet(b.ip(b.tcp(TEXT)))
+    tunnel = b.ip(struct.pack(">HHHH", 9, 4789, 8 + len(inner), 0) + inner, protocol=17)
+    orders = [list(order) for order in itertools.permutations(cut(tunnel, 48, 96))]
+    for order in orders:
+        packets = read(frames([*order, *cut(tunnel, 64, number=2)[::-1]]))
+        assert payloads(packets) == [TEXT, TEXT]
+        assert packets.frame.tolist() == [3, 5]
+        assert not packets.damage
+    monkeypatch.setattr(fragments, "UNDECIDED", 3)
+    others = [piece(64, TEXT[:8], more=False, protocol=17, number=n) for n in range(10, 13)]
+    first, last = cut(tunnel, 48)
+    assert payloads(read(frames([last, *others[:2], first]))) == [TEXT]
+    assert payloads(read(frames([last, *others, first]))) == []
+
+
+def test_copies_of_what_came_inside_of_fragments_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fragments, "MOST_COPIED", 3 * 64)
+    monkeypatch.setattr(columns, "PIECE", 2)
+    parts = []
+    for n in range(10):
+        inner = cut(b.ip(b.tcp(TEXT)), 64, number=n)[0]
+        parts += cut(b.ip(inner, protocol=4), 40, number=n)
+    rest = [cut(b.ip(b.tcp(TEXT)), 64, number=n)[1] for n in (9, 0)]
+    packets = read(frames([*parts, *rest]))
+    assert payloads(packets) == [TEXT]  # of the youngest; the oldest had been given up
+    assert packets.frame.tolist() == [21]
 
 
 def test_fragments_of_two_files() -> None:

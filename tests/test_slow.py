@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from pathlib import Path
 from typing import Any
 
 import builders as b
@@ -130,7 +131,8 @@ def test_without_scapy_the_link_type_is_unknown(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_scapy_is_loaded_by_such_a_record_only() -> None:
-    code = "import sys; sys.path.insert(0, 'tests'); import builders as b; from smtplab.capture.read import read; "
+    here = str(Path(__file__).parent)
+    code = f"import sys; sys.path.insert(0, {here!r}); import builders as b; from smtplab.capture.read import read; "
     assert not any(name.startswith("scapy") for name in loaded_by(code + "read(b.pcap([(0, b.frame(b'x'))]))"))
     assert "scapy.all" in loaded_by(code + f"read(b.pcap([(0, b'x')], link={IRDA}))")
 

@@ -113,6 +113,7 @@ class Waiting:
     file: int
     frame: int  # of its first packet
     before: Waiting | None  # a whole one of the same name
+    last: tuple[int, int, int]  # of its latest packet: file, frame, time
     head: bytes = b""  # the header that the whole datagram will have, its length still missing
     starts: list[int] = field(default_factory=list)
     pieces: list[Piece] = field(default_factory=list)  # in order of offset, never overlapping
@@ -218,6 +219,9 @@ class Fragments:
         self.forget(row[links.WHEN])
         datagram = self.named(one, row, file)
         datagram.packets += 1
+        # what came inside of other fragments is read after the packets around it: the latest is not always the last one read
+        if datagram.last[0] != file or datagram.last[1] < row[links.NUMBER]:
+            datagram.last = (file, row[links.NUMBER], row[links.WHEN])
         if datagram.contradicts:
             return None
         piece = octets[row[links.BODY] : min(row[links.END], row[links.STOP])]
@@ -232,7 +236,7 @@ class Fragments:
         if not sound:
             self.drop(datagram)
         elif datagram.there == datagram.total:
-            return self.finished(one.key, row)
+            return self.finished(one.key, row[links.SCOPE])
         while len(self.waiting) > MOST_WAITING or self.pieces > MOST_PIECES or self.copied > MOST_COPIED:
             self.give_up(next(iter(self.waiting)))
         return None
@@ -249,10 +253,12 @@ class Fragments:
         if datagram is None:
             before = self.whole.get(one.key)
             recent = before if before is not None and abs(when - before.time) <= AGE else None
-            datagram = self.waiting[one.key] = Waiting(one.protocol, when, file, row[links.NUMBER], recent)
+            datagram = self.waiting[one.key] = Waiting(
+                one.protocol, when, file, row[links.NUMBER], recent, (file, row[links.NUMBER], when)
+            )
         return datagram
 
-    def finished(self, key: bytes, row: list[int]) -> Datagram | None:
+    def finished(self, key: bytes, scope: int) -> Datagram | None:
         """The datagram as a packet; None where it cannot carry TCP."""
         one = self.waiting.pop(key)
         if one.overlaps:
@@ -273,7 +279,7 @@ class Fragments:
             octets = octets[:2] + struct.pack(">HHH", size, int.from_bytes(octets[4:6], "big"), 0) + octets[8:]
         else:
             octets = octets[:4] + struct.pack(">H", one.total) + octets[6:]
-        return Datagram(octets, size, row[links.SCOPE], row[links.NUMBER], row[links.WHEN], one.level + 1)
+        return Datagram(octets, size, scope, *one.last[1:], one.level + 1)
 
     def drop(self, one: Waiting) -> None:
         """Let go of the octets of a datagram that contradicts itself; its other fragments go the same way until it is forgotten."""
