@@ -101,6 +101,8 @@ CHAINS = {
     "hop-by-hop": (0, extension(6)),
     "routing": (43, extension(6, 2)),
     "destination": (60, extension(6, 1)),
+    "mobility": (135, extension(6, 1)),
+    "host identity": (139, extension(6, 4)),
     "authentication": (51, bytes([6, 4]) + bytes(22)),
     "whole in one fragment": (44, bytes([6, 0, 0, 0]) + bytes(4)),
     "all": (
@@ -212,12 +214,12 @@ def test_what_may_be_tcp_and_cannot_be_read_is_noted(octets: bytes, why: str) ->
 
 
 def test_unknown_link_types_are_noted_each_with_its_number() -> None:
-    head = b.section() + b"".join(b.interface(link=200 + n) for n in range(20))
+    head = b.section() + b"".join(b.interface(link=300 + n) for n in range(20))
     packets = read(head + b"".join(b.enhanced(0, b"x", number=n % 20) for n in range(40)))
     assert len(packets.damage) == 16
-    assert packets.damage[3].summary == "2 packets of the unknown link type 203"
+    assert packets.damage[3].summary == "2 packets of the unknown link type 303"
     assert packets.damage[3].frame == 4
-    assert packets.damage[15].summary == "10 packets of the unknown link type 215 or others"
+    assert packets.damage[15].summary == "10 packets of the unknown link type 315 or others"
     assert {one.rule for one in packets.damage} == {"unknown-link-type"}
 
 

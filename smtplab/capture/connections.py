@@ -64,6 +64,8 @@ def is_another(C: Table, c: int, d: int, flags: int, seq: int) -> Any:
     if flags & SYN == 0:
         return False
     known = C[c, KNOWN + d]
+    if known == 1 and C[c, KNOWN + 1 - d] == 2 and C[c, SEEN] + C[c, SEEN + 1] == 0:
+        return False  # a split handshake: the SYN was acknowledged first, by a packet that says nothing about the sender's own
     ahead = signed32(seq + 1 - C[c, BASE + d])
     if known == 2:
         return ahead != 0
@@ -178,7 +180,9 @@ def connect(
             if C[c, SYN_PACKET + d] < 0:
                 C[c, SYN_PACKET + d] = i
             if f & ACK:
-                C[c, OPENER] = 1 - d
+                # where both sides sent a SYN (split handshake, simultaneous open), the first of them opened
+                if C[c, OPENER] < 0:
+                    C[c, OPENER] = 1 - d
                 if C[c, KNOWN + 1 - d] < 2:  # the SYN was not captured, its answer says where that stream begins
                     C[c, BASE + 1 - d] = ack
                     C[c, KNOWN + 1 - d] = 2

@@ -24,8 +24,9 @@ class File:
 class Damage:
     """Something of a file that could not be read: becomes a finding and a `CaptureWarning`.
 
-    `rule` is a finding's rule (`capture-damaged`, `capture-cut-short`, `unknown-link-type`, `packets-not-read`), `frame` the first
-    packet concerned (None where no packet is), `offset` the octet in the file (None where it is the file as a whole).
+    `rule` is a finding's rule (`capture-damaged`, `capture-cut-short`, `unknown-link-type`, `packets-not-read`,
+    `overlapping-fragments`), `frame` the first packet concerned (None where no packet is), `offset` the octet in the file (None
+    where it is the file as a whole).
     """
 
     rule: str
@@ -42,7 +43,7 @@ class Packets:
     Positions count octets from the start of `buf`, so that a position names the file as well.
     """
 
-    buf: Octets  # read-only; the files' octets (uncompressed), one file behind the other
+    buf: Octets  # read-only; the files' octets (uncompressed), one file behind the other, and what `extra` puts behind them
     files: list[File]
     time: Integers  # nanoseconds since 1970-01-01 UTC
     frame: Integers  # number of the packet in its file, from 1, counting packets of every kind
@@ -56,6 +57,9 @@ class Packets:
     packets: int = 0  # packets of every kind in the files
     damage: list[Damage] = field(default_factory=list)
     secrets: list[bytes] = field(default_factory=list)  # TLS key logs found in the files (pcapng's decryption secrets)
+    stretches: list[tuple[int, int]] = field(
+        default_factory=list
+    )  # of `extra`'s octets: where a file's begin, its number
 
     def __len__(self) -> int:
         return len(self.time)
@@ -67,6 +71,8 @@ class Packets:
         return whole
 
     def file_of(self, position: Integers) -> Integers:
-        """The number of the file that each position lies in."""
-        bases = np.array([f.base for f in self.files], np.int64)
-        return (np.searchsorted(bases, position, side="right") - 1).astype(np.int64)
+        """The number of the file that each position lies in, or of which the octets are that were laid behind the files'."""
+        starts = [(file.base, number) for number, file in enumerate(self.files)] + self.stretches
+        bases, numbers = np.array([(-1, -1), *starts], np.int64).T
+        found: Integers = numbers[np.searchsorted(bases, position, side="right") - 1]
+        return found

@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from smtplab.capture import links, pcap, pcapng
+from smtplab.capture import pcap, pcapng
+from smtplab.capture.columns import COLUMNS, Columns
 from smtplab.capture.packets import Damage, File, Octets, Packets
-from smtplab.capture.records import NO_PACKET, PIECE, Place, Reader
+from smtplab.capture.records import NO_PACKET, Place, Reader
 from smtplab.capture.source import Source, Sources, open_sources
 from smtplab.capture.wanted import Wanted
 from smtplab.errors import CaptureError
-
-# In the order of `dissect`.
-COLUMNS = ("time", "frame", "ip", "tcp", "pos", "size", "captured", "flags", "scope")
-NOT_READ = {
-    links.NOTE_CUT: "cut before the end of the TCP header",
-    links.NOTE_FRAGMENT: "fragments of IP datagrams",
-    links.NOTE_MALFORMED: "with IP or TCP headers that contradict themselves",
-}
 
 
 def read(source: Sources, wanted: Wanted | None = None) -> Packets:
     """The TCP packets of a source (see `open_sources`), in order of time; only those of the ports and hosts `wanted`.
 
-    One plain file stays where it is: `buf` is a view of the mapped file. Several are joined in one buffer in memory;
-    files count in the order given, and packets of equal time stand in the order of their files' first packets.
+    One plain file stays where it is: `buf` is a view of the mapped file (`extra` says when it is not). Several are joined in
+    one buffer in memory; files count in the order given, and packets of equal time stand in the order of their files' first
+    packets.
 
     Raises CaptureError where a file is no capture; what is damaged is read as far as it goes, and said in `damage`.
     """
@@ -35,12 +27,13 @@ def read(source: Sources, wanted: Wanted | None = None) -> Packets:
     buf, places = joined(sources)
     del sources
     readers = [reader_of(place) for place in places]
-    columns = Columns(wanted or Wanted())
+    columns = Columns(len(buf), wanted or Wanted())
     total = 0
     secrets: list[bytes] = []
     for reader in in_order(places, readers):
         total += columns.append(reader, damage)
         secrets += reader.secrets
+    columns.close(damage)
     damage.sort(key=lambda one: one.file)
     kept = columns.finished()
     if np.any(kept["time"][1:] < kept["time"][:-1]):
@@ -48,7 +41,8 @@ def read(source: Sources, wanted: Wanted | None = None) -> Packets:
         for name in COLUMNS:
             kept[name] = kept[name][order]
     files = [File(place.name, place.base, place.end) for place in places]
-    return Packets(buf, files, **kept, packets=total, damage=damage, secrets=secrets)
+    buf = columns.extra.joined(buf)
+    return Packets(buf, files, **kept, packets=total, damage=damage, secrets=secrets, stretches=columns.stretches)
 
 
 def joined(sources: list[Source]) -> tuple[Octets, list[Place]]:
@@ -95,62 +89,3 @@ def in_order(places: list[Place], readers: list[Reader]) -> list[Reader]:
         piece = next((one for one in reader_of(place).pieces(1) if one.link[0] != NO_PACKET), None)
         first.append((piece is None, 0 if piece is None else int(piece.time[0]), n))
     return [readers[n] for _, _, n in sorted(first)]
-
-
-class Columns:
-    """The columns of packets while they grow.
-
-    Room is guessed from how far the reader has come; what is guessed too much is address space that is never touched.
-    """
-
-    def __init__(self, wanted: Wanted) -> None:
-        self.wanted = wanted
-        self.count = 0
-        self.room = 0
-        self.arrays: dict[str, Any] = {name: np.empty(0, np.uint8 if name == "flags" else np.int64) for name in COLUMNS}
-
-    def append(self, reader: Reader, damage: list[Damage]) -> int:
-        """Add the TCP packets of one file; gives how many packets of every kind it has."""
-        notes = np.zeros(links.NOTES, np.int64)
-        unknown = np.zeros(3 * links.LINK_TYPES, np.int64)
-        place = reader.place
-        before = 0
-        for piece in reader.pieces(PIECE):
-            self.make_room(piece.count, before, place, int(piece.position[piece.count - 1]))
-            end = links.dissect(
-                place.buf, piece.count, before,
-                piece.position, piece.captured, piece.original, piece.time, piece.link,
-                notes, unknown, self.count, *self.arrays.values(),
-            )  # fmt: skip
-            self.count = self.wanted.choose(place.buf, self.count, end, self.arrays.values())
-            before += piece.count
-        damage += reader.damage
-        for kind, words in NOT_READ.items():
-            if notes[kind]:
-                damage.append(note("packets-not-read", place.number, notes[kind], words, notes[kind + 1]))
-        for n, (link, count, frame) in enumerate(unknown.reshape(-1, 3).tolist()):
-            if count:
-                words = "of an interface that is not described" if link < 0 else f"of the unknown link type {link}"
-                words += " or others" if n == links.LINK_TYPES - 1 else ""
-                damage.append(note("unknown-link-type", place.number, count, words, frame))
-        return before
-
-    def make_room(self, more: int, before: int, place: Place, at: int) -> None:
-        """See that `more` packets fit; `before` records of the file came earlier, and the last of these lies `at`."""
-        if self.count + more <= self.room:
-            return
-        done = max(at - place.base, 1)
-        left = (before + more) * max(place.end - at, 0) // done
-        self.room = self.count + more + left + left // 8 + PIECE
-        for name, old in self.arrays.items():
-            self.arrays[name] = np.empty(self.room, old.dtype)
-            self.arrays[name][: self.count] = old[: self.count]
-
-    def finished(self) -> dict[str, Any]:
-        """The columns, each cut to the packets there are."""
-        return {name: array[: self.count] for name, array in self.arrays.items()}
-
-
-def note(rule: str, file: int, count: int, words: str, frame: int) -> Damage:
-    """So many packets were not read, and why."""
-    return Damage(rule, file, f"{count} {'packet' if count == 1 else 'packets'} {words}", int(frame))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -141,12 +142,9 @@ def without(packets: Packets, found: Connections, keep: NDArray[np.bool_]) -> tu
         rows[:, field] = packet[rows[:, field]]
     older = rows[:, tcp.OLDER]
     rows[:, tcp.OLDER] = np.where((older >= 0) & keep[older], connection[older], -1)
-    p = packets
-    cut = Packets(
-        p.buf, p.files, p.time[stays], p.frame[stays], p.ip[stays], p.tcp[stays], p.pos[stays], p.size[stays],
-        p.captured[stays], p.flags[stays], p.scope[stays], p.packets, p.damage, p.secrets,
-    )  # fmt: skip
-    return cut, Connections(rows, connection[found.connection[stays]], found.side[stays])
+    columns = ("time", "frame", "ip", "tcp", "pos", "size", "captured", "flags", "scope")
+    cut = replace(packets, **{name: getattr(packets, name)[stays] for name in columns})
+    return cut, Connections(rows, connection[found.connection[stays]].astype(np.int32), found.side[stays])
 
 
 def ranges(hosts: Iterable[Network]) -> NDArray[np.int64]:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from smtplab.frames.capture import Capture
 
 SEVERITY_OF_DAMAGE = {"packets-not-read": "notice"}
+REFERENCE_OF_DAMAGE = {
+    "overlapping-fragments": "RFC 5722"
+}  # and RFC 8200 4.5: whoever receives them drops the datagram
 RULE_OF_REASON = {
     "lost": "capture-loss",
     "snaplen": "capture-snaplen",
@@ -26,7 +29,8 @@ def damage(capture: Capture) -> Iterator[Finding]:
     """What of the files could not be read, a row each."""
     for what in capture.source.damage:
         severity = SEVERITY_OF_DAMAGE.get(what.rule, "warning")
-        yield Finding(what.rule, severity, what.summary, frame=what.frame, file=what.file)
+        reference = REFERENCE_OF_DAMAGE.get(what.rule)
+        yield Finding(what.rule, severity, what.summary, reference, frame=what.frame, file=what.file)
 
 
 def gaps(capture: Capture) -> Iterator[Finding]:

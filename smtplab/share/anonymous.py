@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING
 import numpy as np
 
 from smtplab.capture import connections as tcp
-from smtplab.capture import layout, links
+from smtplab.capture import framing, layout
 from smtplab.capture.packets import Integers
 from smtplab.dialogue import state as st
 from smtplab.dialogue.lines import Lines
@@ -55,7 +55,7 @@ def write(
     words = Words(key, named | known.PROTOCOL | texts_)
     addresses, streams = Addresses(key, ends), Streams(lines, Rules(words, named))
     datagrams = Datagram.of(lines, rows, taken)
-    blocks = Layout(np.full(len(rows), links.RAW, np.int64), taken.time, datagrams.captured)
+    blocks = Layout(np.full(len(rows), framing.RAW, np.int64), taken.time, datagrams.captured)
     file.write(blocks.head)
     original = datagrams.original.tolist()
     stream = lines.segments.stream[rows]
