@@ -83,8 +83,7 @@ def _grouped(
     ends = np.where((client == 0)[:, None], ends, ends[:, [2, 3, 0, 1]])
     sixes = packets.buf[packets.ip[row[:, tcp.FIRST]]] >> 4 == 6
     key = np.column_stack([kind, ends, port, sixes])
-    order = np.lexsort(key.T[::-1])  # stable: within a group the first connection stays first
-    edges = np.flatnonzero(np.any(key[order][1:] != key[order][:-1], axis=1)) + 1
+    order, edges = _sorted(key)  # stable: within a group the first connection stays first
     begins = np.concatenate([[0], edges]).astype(np.int64) if len(order) else np.empty(0, np.int64)
     ends_seen = (row[:, tcp.FINISH : tcp.FINISH + 2] >= 0) | (row[:, tcp.RESET : tcp.RESET + 2] > 0)
     ended: NDArray[np.int64] = ends_seen.sum(axis=1).astype(np.int64).clip(max=1)
@@ -119,9 +118,26 @@ def _bounded(groups: NDArray[np.int64], key: NDArray[np.int64]) -> NDArray[np.in
     one[LONGEST] = rest[:, LONGEST].max()
     one[PORT] = -1
     of = key[rest[:, CONNECTION]]
-    one[CLIENTS] = len(np.unique(of[:, [1, 2, 6]], axis=0))
-    one[SERVERS] = len(np.unique(of[:, [3, 4, 6]], axis=0))
+    one[CLIENTS], one[SERVERS] = _distinct(of[:, [1, 2, 6]]), _distinct(of[:, [3, 4, 6]])
     return np.concatenate([groups[: MOST_GROUPS - 1], one[None]])
+
+
+def _sorted(rows: NDArray[np.int64]) -> tuple[Integers, Integers]:
+    """The order of the rows, column by column, and where in it a row differs from the one before."""
+    varying = [column for column in rows.T if len(column) and column.min() != column.max()]
+    if not varying:
+        return np.arange(len(rows)), np.empty(0, np.int64)
+    order = np.lexsort(varying[::-1])
+    differs = np.zeros(len(rows), bool)
+    for column in varying:
+        ordered = column[order]
+        differs[1:] |= ordered[1:] != ordered[:-1]
+    return order, np.flatnonzero(differs)
+
+
+def _distinct(rows: NDArray[np.int64]) -> int:
+    """How many different rows there are."""
+    return len(_sorted(rows)[1]) + 1
 
 
 def _ends(packets: Packets, packet: int, client: int) -> tuple[bytes, bytes]:
