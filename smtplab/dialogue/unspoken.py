@@ -48,14 +48,14 @@ def unspoken(packets: Packets, found: Connections, heard: Heard) -> Unspoken:
     ports = np.unique(np.concatenate([np.array(PORTS, np.int64), port[heard.smtp]]))
     # who opened must be known: of a connection met in its middle nothing is told from its silence
     some = np.flatnonzero(~heard.smtp & (rows[:, tcp.OPENER] >= 0) & np.isin(port, ports))
-    client, server, row = heard.client[some], server[some], rows[some]
-    one = np.arange(len(some))
-    answered = row[one, tcp.SYN_PACKET + server] >= 0
+    client, server = heard.client[some], server[some]
+    answered = rows[some, tcp.SYN_PACKET + server] >= 0
     # a client that acknowledges was answered, though the answer was not captured: KNOWN tells of its acknowledgement
-    nothing = row[one, tcp.KNOWN + server] == 0
+    nothing = rows[some, tcp.KNOWN + server] == 0
+    mute = rows[some, tcp.SEEN + server] == 0
     kind = np.full(len(some), -1, np.int64)
-    kind[answered & (row[one, tcp.SEEN + server] == 0)] = SILENT
-    reset = ~answered & (row[one, tcp.RESET + server] == 1) & (row[one, tcp.SEEN + server] == 0)
+    kind[answered & mute] = SILENT
+    reset = ~answered & mute & (rows[some, tcp.RESET + server] == 1)
     kind[reset & ~_went_on(packets, found, some[reset], heard)[some]] = REFUSED
     kind[~answered & nothing] = UNANSWERED
     told = np.flatnonzero(kind >= 0)
@@ -78,26 +78,26 @@ def _grouped(
     packets: Packets, rows: NDArray[np.int64], chosen: Integers, client: Integers, kind: Integers, port: Integers
 ) -> Unspoken:
     """Count the chosen connections by kind, addresses and port."""
-    row = rows[chosen]
-    ends = row[:, [tcp.SOURCE_HIGH, tcp.SOURCE_LOW, tcp.TARGET_HIGH, tcp.TARGET_LOW]]
-    ends = np.where((client == 0)[:, None], ends, ends[:, [2, 3, 0, 1]])
-    sixes = packets.buf[packets.ip[row[:, tcp.FIRST]]] >> 4 == 6
-    key = np.column_stack([kind, ends, port, sixes])
-    order = np.lexsort(key.T[::-1])  # stable: within a group the first connection stays first
-    edges = np.flatnonzero(np.any(key[order][1:] != key[order][:-1], axis=1)) + 1
+    ends = [rows[chosen, field] for field in (tcp.SOURCE_HIGH, tcp.SOURCE_LOW, tcp.TARGET_HIGH, tcp.TARGET_LOW)]
+    ends = [np.where(client == 0, one, other) for one, other in zip(ends, ends[2:] + ends[:2], strict=True)]
+    begin = rows[chosen, tcp.FIRST]
+    sixes = packets.buf[packets.ip[begin]] >> 4 == 6
+    key = np.column_stack([kind, *ends, port, sixes])
+    order, edges = _sorted(key)  # stable: within a group the first connection stays first
     begins = np.concatenate([[0], edges]).astype(np.int64) if len(order) else np.empty(0, np.int64)
-    ends_seen = (row[:, tcp.FINISH : tcp.FINISH + 2] >= 0) | (row[:, tcp.RESET : tcp.RESET + 2] > 0)
-    ended: NDArray[np.int64] = ends_seen.sum(axis=1).astype(np.int64).clip(max=1)
-    spoke = row[np.arange(len(row)), tcp.SEEN + client] > 0
-    took = packets.time[row[:, tcp.LAST]] - packets.time[row[:, tcp.FIRST]]
+    ended = np.zeros(len(chosen), bool)
+    for side in (0, 1):
+        ended |= (rows[chosen, tcp.FINISH + side] >= 0) | (rows[chosen, tcp.RESET + side] > 0)
+    spoke = rows[chosen, tcp.SEEN + client] > 0
+    took = packets.time[rows[chosen, tcp.LAST]] - packets.time[begin]
     groups = np.zeros((len(begins), GROUP_FIELDS), np.int64)
     if len(begins):
         first = order[begins]
         groups[:, KIND], groups[:, PORT] = kind[first], port[first]
-        groups[:, CONNECTION], groups[:, PACKET] = first, row[first, tcp.FIRST]
+        groups[:, CONNECTION], groups[:, PACKET] = first, begin[first]
         groups[:, COUNT] = np.diff(np.append(begins, len(order)))
         groups[:, CLIENTS] = groups[:, SERVERS] = 1
-        groups[:, ENDED] = np.add.reduceat(ended[order], begins)
+        groups[:, ENDED] = np.add.reduceat(ended[order].astype(np.int64), begins)
         groups[:, SPOKE] = np.add.reduceat(spoke[order].astype(np.int64), begins)
         groups[:, LONGEST] = np.maximum.reduceat(took[order], begins)
     groups = groups[np.lexsort((groups[:, PACKET], -groups[:, COUNT], groups[:, KIND]))]
@@ -119,9 +119,26 @@ def _bounded(groups: NDArray[np.int64], key: NDArray[np.int64]) -> NDArray[np.in
     one[LONGEST] = rest[:, LONGEST].max()
     one[PORT] = -1
     of = key[rest[:, CONNECTION]]
-    one[CLIENTS] = len(np.unique(of[:, [1, 2, 6]], axis=0))
-    one[SERVERS] = len(np.unique(of[:, [3, 4, 6]], axis=0))
+    one[CLIENTS], one[SERVERS] = _distinct(of[:, [1, 2, 6]]), _distinct(of[:, [3, 4, 6]])
     return np.concatenate([groups[: MOST_GROUPS - 1], one[None]])
+
+
+def _sorted(rows: NDArray[np.int64]) -> tuple[Integers, Integers]:
+    """The order of the rows, column by column, and where in it a row differs from the one before."""
+    varying = [column for column in rows.T if len(column) and column.min() != column.max()]
+    if not varying:
+        return np.arange(len(rows)), np.empty(0, np.int64)
+    order = np.lexsort(varying[::-1])
+    differs = np.zeros(len(rows), bool)
+    for column in varying:
+        ordered = column[order]
+        differs[1:] |= ordered[1:] != ordered[:-1]
+    return order, np.flatnonzero(differs)
+
+
+def _distinct(rows: NDArray[np.int64]) -> int:
+    """How many different rows there are."""
+    return len(_sorted(rows)[1]) + 1
 
 
 def _ends(packets: Packets, packet: int, client: int) -> tuple[bytes, bytes]:
