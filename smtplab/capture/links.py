@@ -82,21 +82,6 @@ def behind(buf: Buffer, kind: int, p: int, end: int, scope: int) -> tuple[int, i
 
 
 @kernel
-def to_ip(buf: Buffer, link: int, p: int, end: int, scope: int) -> tuple[int, int]:
-    """Where the IP header of the record at `p` lies, or a code below 0, and its scope (of SUBFRAMES, where the first lies)."""
-    if link == ETHERNET:
-        if p + 14 > end:
-            return CUT, scope
-        kind = be16(buf, p + 12)
-        p += 14
-    else:
-        kind, p = framed(buf, link, p, end)
-        if kind == SUBFRAMES:
-            return kind, p
-    return behind(buf, kind, p, end, scope)
-
-
-@kernel
 def count_note(notes: Column, kind: int, frame: int) -> None:
     """One packet more of a kind; the first one's number is kept."""
     if notes[kind] == 0:
@@ -126,10 +111,18 @@ def dissect(
         end = p + there[i]
         number = before + i + 1
         stop = p + original[i]
-        at, mixture = to_ip(buf, link[i], p, end, start[i] if scoped else 0)
-        kind = at
-        head = at
-        while at >= 0:
+        mixture = start[i] if scoped else 0
+        if link[i] == ETHERNET:
+            head = p + 14
+            kind = be16(buf, p + 12) if head <= end else CUT
+        else:
+            kind, head = framed(buf, link[i], p, end)
+        at = 0
+        while kind >= 0:  # it announces what lies at `head`: a link's or tunnel's kind, then IP's protocol
+            at, mixture = behind(buf, kind, head, end, mixture)
+            if at < 0:
+                kind = at
+                break
             kind, head, limit = to_upper(buf, at, end)
             if kind == TCP:
                 if limit != 0:  # 0: the datagram is as long as the record or tunnel that holds it
@@ -143,8 +136,6 @@ def dissect(
                 stop = limit
                 end = min(end, limit)  # what follows is padding
             kind, head, mixture = inside(buf, kind, head, end, mixture)
-            at, mixture = behind(buf, kind, head, end, mixture)
-            kind = at
         if kind == TCP and head + LEAST_TCP > end:
             kind = CUT
         if kind != TCP:
@@ -154,10 +145,10 @@ def dissect(
                 aside[k, NUMBER] = number
                 aside[k, WHEN] = when[i]
                 aside[k, AT] = p if kind == UNKNOWN else at
-                aside[k, BODY] = mixture if kind == SUBFRAMES else head
+                aside[k, BODY] = head
                 aside[k, END] = end
                 aside[k, STOP] = stop
-                aside[k, SCOPE] = 0 if kind == SUBFRAMES else mixture
+                aside[k, SCOPE] = mixture
                 aside[k, LINK] = link[i]
                 notes[ASIDE] += 1
             elif kind == CUT:

@@ -10,11 +10,10 @@ import sys
 from smtplab import kernels
 
 # About half of the work each; a kernel's file is compiled by importing it, and its machine code is then found in the cache.
-HERE = "smtplab.dialogue.machine"
-BESIDE = (
-    "smtplab.capture.read", "smtplab.capture.reassembly", "smtplab.dialogue.detect", "smtplab.dialogue.envelope",
-    "smtplab.dialogue.places", "smtplab.dialogue.transactions",
+HERE = (
+    "smtplab.dialogue.machine", "smtplab.dialogue.envelope", "smtplab.dialogue.places", "smtplab.dialogue.transactions",
 )  # fmt: skip
+BESIDE = ("smtplab.capture.read", "smtplab.capture.reassembly", "smtplab.dialogue.detect")
 
 
 @functools.cache  # once a process
@@ -24,7 +23,8 @@ def prepare() -> None:
         return
     print("smtplab: compiling its readers once for this machine, about 25 seconds ...", file=sys.stderr, flush=True)
     beside = _beside() if (os.cpu_count() or 1) > 1 else None
-    __import__(HERE)
+    for name in HERE:
+        __import__(name)
     if beside is not None:
         beside.wait()
 
