@@ -6,6 +6,7 @@ becomes of them goes through the same loop again, from where their IP header lie
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -50,17 +51,21 @@ class Columns:
 
     def append(self, reader: Reader, damage: list[Damage]) -> int:
         """Add the TCP packets of one file; gives how many packets of every kind it has."""
+        return sum(self.read(reader, damage))
+
+    def read(self, reader: Reader, damage: list[Damage], piece: int = PIECE) -> Iterator[int]:
+        """Add the TCP packets of one file, those of `piece` records at a time; gives how many of every kind they were."""
         place = reader.place
         file = OneFile(self, place)
         self.stretches.append((self.extra.base + self.extra.size, place.number))
         before = 0
-        for piece in reader.pieces(PIECE):
-            self.make_room(piece.count, before, place, int(piece.position[piece.count - 1]))
-            file.read(piece, before)
-            before += piece.count
+        for records in reader.pieces(piece):
+            self.make_room(records.count, before, place, int(records.position[records.count - 1]))
+            file.read(records, before)
+            before += records.count
+            yield records.count
         damage += reader.damage
         file.tell(damage)
-        return before
 
     def close(self, damage: list[Damage]) -> None:
         """After the last file: what still waited for fragments never became whole."""
@@ -84,6 +89,12 @@ class Columns:
     def finished(self) -> dict[str, Any]:
         """The columns, each cut to the packets there are."""
         return {name: array[: self.count] for name, array in self.arrays.items()}
+
+    def taken(self) -> dict[str, Any]:
+        """Copies of the columns as far as they go, which begin anew."""
+        columns = {name: array.copy() for name, array in self.finished().items()}
+        self.count = 0
+        return columns
 
 
 class OneFile:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from smtplab.capture import pcap, pcapng
-from smtplab.capture.columns import COLUMNS, Columns
+from smtplab.capture.columns import Columns
 from smtplab.capture.packets import Damage, File, Octets, Packets
 from smtplab.capture.records import NO_PACKET, Place, Reader
 from smtplab.capture.source import Source, Sources, open_sources
@@ -13,36 +15,57 @@ from smtplab.capture.wanted import Wanted
 from smtplab.errors import CaptureError
 
 
-def read(source: Sources, wanted: Wanted | None = None) -> Packets:
-    """The TCP packets of a source (see `open_sources`), in order of time; only those of the ports and hosts `wanted`.
+class Opened:
+    """The files of a source (see `open_sources`), opened: their octets in one buffer, a reader each.
 
-    One plain file stays where it is: `buf` is a view of the mapped file (`extra` says when it is not). Several are joined in
-    one buffer in memory; files count in the order given, and packets of equal time stand in the order of their files' first
-    packets.
+    One plain file stays where it is: `buf` is a view of the mapped file. Several are joined in one buffer in memory; files
+    count in the order given, and are read in the order of their first packets.
 
-    Raises CaptureError where a file is no capture; what is damaged is read as far as it goes, and said in `damage`.
+    Raises CaptureError where a file is no capture.
     """
-    sources = open_sources(source)
-    damage = [Damage(rule, n, summary) for n, one in enumerate(sources) for rule, summary in one.losses]
-    buf, places = joined(sources)
-    del sources
-    readers = [reader_of(place) for place in places]
-    columns = Columns(len(buf), wanted or Wanted())
+
+    def __init__(self, source: Sources) -> None:
+        sources = open_sources(source)
+        self.damage = [Damage(rule, n, summary) for n, one in enumerate(sources) for rule, summary in one.losses]
+        self.buf, self._places = joined(sources)
+        self.files = [File(place.name, place.base, place.end) for place in self._places]
+
+    def readers(self) -> list[Reader]:
+        """New readers, in the order of the files' first packets."""
+        return in_order(self._places, [reader_of(place) for place in self._places])
+
+
+def read(source: Sources, wanted: Wanted | None = None) -> Packets:
+    """The TCP packets of a source (see `Opened`), in order of time; only those of the ports and hosts `wanted`.
+
+    What is damaged is read as far as it goes, and said in `damage`.
+    """
+    opened = Opened(source)
+    columns = Columns(len(opened.buf), wanted or Wanted())
     total = 0
     secrets: list[bytes] = []
-    for reader in in_order(places, readers):
-        total += columns.append(reader, damage)
+    for reader in opened.readers():
+        total += columns.append(reader, opened.damage)
         secrets += reader.secrets
-    columns.close(damage)
-    damage.sort(key=lambda one: one.file)
-    kept = columns.finished()
-    if np.any(kept["time"][1:] < kept["time"][:-1]):
-        order = np.argsort(kept["time"], kind="stable")
-        for name in COLUMNS:
-            kept[name] = kept[name][order]
-    files = [File(place.name, place.base, place.end) for place in places]
-    buf = columns.extra.joined(buf)
-    return Packets(buf, files, **kept, packets=total, damage=damage, secrets=secrets, stretches=columns.stretches)
+    return packets(opened, columns, columns.finished(), total, secrets)
+
+
+def packets(opened: Opened, columns: Columns, kept: dict[str, Any], total: int, secrets: list[bytes]) -> Packets:
+    """The packets when all files are read: sorted, and what was laid behind the files joined to them."""
+    columns.close(opened.damage)
+    opened.damage.sort(key=lambda one: one.file)
+    return Packets(
+        columns.extra.joined(opened.buf), opened.files, **in_time(kept), packets=total, damage=opened.damage, secrets=secrets,
+        stretches=columns.stretches,
+    )  # fmt: skip
+
+
+def in_time(kept: dict[str, Any]) -> dict[str, Any]:
+    """The columns in order of time; packets of equal time stay in the order they have."""
+    if not np.any(kept["time"][1:] < kept["time"][:-1]):
+        return kept
+    order = np.argsort(kept["time"], kind="stable")
+    return {name: column[order] for name, column in kept.items()}
 
 
 def joined(sources: list[Source]) -> tuple[Octets, list[Place]]:

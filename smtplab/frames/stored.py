@@ -32,14 +32,22 @@ def write(capture: Capture, folder: str | os.PathLike[str]) -> None:
     target = pathlib.Path(folder)
     target.mkdir(parents=True, exist_ok=True)
     for name in schema.FRAMES:
-        table = pa.Table.from_pandas(capture.frame(name), preserve_index=False)
-        # without pandas' own notes: `pandas.read_parquet` cannot read those about columns of lists and maps
-        pq.write_table(table.replace_schema_metadata(None), target / f"{name}.parquet")
+        pq.write_table(table_of(capture.frame(name)), target / f"{name}.parquet")
+    describe(target, capture.files, capture.source.damaged, capture.source.strays())
+
+
+def table_of(frame: pd.DataFrame) -> pa.Table:
+    """A frame as Parquet takes it: without pandas' notes, of which `pandas.read_parquet` cannot read those on lists and maps."""
+    return pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
+
+
+def describe(folder: pathlib.Path, files: list[str], damaged: int, strays: dict[str, int]) -> None:
+    """Write what the frames in a folder are, and what of their capture stands in none of them."""
     description = {
         "smtplab": VERSION,
-        "files": capture.files,
-        "damaged": capture.source.damaged,
-        "strays": capture.source.strays(),
+        "files": files,
+        "damaged": damaged,
+        "strays": strays,
         "frames": {
             frame.name: {
                 "row": frame.row,
@@ -48,7 +56,7 @@ def write(capture: Capture, folder: str | os.PathLike[str]) -> None:
             for frame in schema.FRAMES.values()
         },
     }
-    (target / SCHEMA_FILE).write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
+    (folder / SCHEMA_FILE).write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
 
 
 class Stored:
