@@ -16,12 +16,14 @@ from smtplab.dialogue.verb_numbers import (
     V_PROXY,
     V_STARTTLS,
     V_UNKNOWN,
+    V_X_EXPS,
 )
 from smtplab.dialogue.written import dequeue, enqueue, write
 from smtplab.kernels import Buffer, Flags, Table, kernel
-from smtplab.smtp.verbs import PACKED_OCTETS
+from smtplab.smtp.verbs import PACKED_OCTETS, packed
 
 CR, LF, DOT, BLANK, TAB = 13, 10, 46, 32, 9
+CONNECT = packed("CONNECT")[0]  # HTTP's, which opens a tunnel (RFC 9110 9.3.6)
 
 
 @kernel
@@ -53,7 +55,8 @@ def take_for_accepted(S: Table, c: int, verb: int) -> Any:
 def finish_line(k: int, end: int, S: Table, c: int, R: Table, nr: int, Q: Table, verb: int, waits: Flags) -> Any:
     """Write the open line as a command, and let it change the mode."""
     octets = S[c, st.LINE_LENGTH]
-    limit = st.LONGEST_AUTH_LINE if verb == V_AUTH or verb == V_AUTH_RESPONSE else st.LONGEST_LINE
+    auth = verb == V_AUTH or verb == V_AUTH_RESPONSE or verb == V_X_EXPS
+    limit = st.LONGEST_AUTH_LINE if auth else st.LONGEST_LINE
     if octets > limit:
         S[c, st.LINE_ODDITIES] |= st.TOO_LONG
     S[c, st.MODE] = st.COMMAND
@@ -78,7 +81,10 @@ def finish_line(k: int, end: int, S: Table, c: int, R: Table, nr: int, Q: Table,
         R[nr - 1, st.ODDITIES] |= st.BEHIND_GAP
         S[c, st.GAP_BEFORE] = 0
     if verb == V_PROXY and number == 0:
+        S[c, st.CLIENT_BEGIN] = end
         return nr  # the PROXY line precedes the banner and has no reply (haproxy, PROXY protocol 2.1)
+    if number == 0 and S[c, st.WORD_HIGH] == CONNECT and S[c, st.WORD_LENGTH] == 7:
+        S[c, st.TUNNEL] = 1
     if S[c, st.LOST] == 2 and S[c, st.QUEUE_HEAD] >= 0:
         tail = S[c, st.QUEUE_TAIL]
         if S[c, st.CLIENT_ACKED] > Q[tail, st.Q_ACKED] >= 0:
@@ -114,12 +120,17 @@ def read_line(
     if S[c, st.LINE_LENGTH] == 0:
         b = int(buf[p]) & 255
         tls = 20 <= b <= 23 or (b & 128 and S[c, st.TLS_DUE])  # a record's type (RFC 8446 5.1), or an SSLv2 hello
-        if (tls and (offset == 0 or S[c, st.TLS_DUE])) or 0 <= S[c, st.SERVER_TLS] < S[c, st.CLIENT_ACKED]:
+        if (tls and (offset == S[c, st.CLIENT_BEGIN] or S[c, st.TLS_DUE])) or 0 <= S[c, st.SERVER_TLS] < S[
+            c, st.CLIENT_ACKED
+        ]:
             S[c, st.MODE] = st.TLS  # no command begins so; nor does who has seen the server's TLS send any
             S[c, st.CLIENT_TLS] = offset
             return e, nr
         S[c, st.LINE_SEGMENT] = k
         S[c, st.LINE_POS] = p
+        if b == CR and offset == 0 and S[c, st.PREAMBLE_LEFT] == 0:
+            S[c, st.MODE] = st.PREAMBLE  # so begins a binary PROXY header
+            return p, nr
         S[c, st.WORD_HIGH] = 0
         S[c, st.WORD_LOW] = 0
         S[c, st.WORD_LENGTH] = 0

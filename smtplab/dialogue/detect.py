@@ -18,17 +18,18 @@ from smtplab.capture.connections import Connections
 from smtplab.capture.packets import Packets
 from smtplab.capture.records import be32
 from smtplab.kernels import Buffer, Column, Flags, Table, entry, kernel
+from smtplab.smtp import proxy
 from smtplab.smtp.verbs import SPOKEN
 
 PORTS = (24, 25, 465, 587, 2525)
 IMPLICIT_TLS_PORT = 465
 
 # What a side was heard to say, as bits.
-REPLY, SMTP_BANNER, VERB, SMTP_LINE, TLS_HELLO, ALPN_SMTP = 1, 2, 4, 8, 16, 32
+REPLY, SMTP_BANNER, VERB, SMTP_LINE, TLS_HELLO, ALPN_SMTP, HTTP = 1, 2, 4, 8, 16, 32, 64
 
 # Fields of the listener, one row a stream.
-COLUMN, WORD, TAIL, CODE, NEXT, HEARD, LISTENED = range(7)
-LISTENER_FIELDS = 7
+COLUMN, WORD, TAIL, CODE, NEXT, HEARD, LISTENED, FIRST = range(8)  # FIRST: the first packet with payload, from 1
+LISTENER_FIELDS = 8
 
 # Only the beginning of a packet is listened to: a line of SMTP that is longer before it says what it is would be new.
 # A stream that nobody understood in its first 64 KiB is listened to at each packet's first octets only.
@@ -42,6 +43,12 @@ def _word(text: str) -> int:
 
 
 EHLO, HELO, LHLO, MAIL, RCPT, SMTP = (_word(w) for w in ("EHLO", "HELO", "LHLO", "MAIL", "RCPT", "SMTP"))
+PROX, CONN, BLANK = _word("PROX"), _word("CONN"), 32
+SIGNED, SIGNED_2, SIGNED_3 = (int.from_bytes(proxy.SIGNATURE[at : at + 4], "big") for at in (0, 4, 8))
+LONGEST_PROXY_LINE = 107  # octets (haproxy, proxy-protocol.txt 2.1)
+HTTP_WORDS = np.array(
+    [_word(w) for w in ("GET ", "POST", "HEAD", "PUT ", "OPTI", "DELE", "CONN", "HTTP", "PRI ")], np.int64
+)
 
 
 @kernel
@@ -105,6 +112,20 @@ def alpn_is_smtp(buf: Buffer, p: int, e: int) -> Any:
     return False
 
 
+@kernel
+def behind_proxy_header(buf: Buffer, p: int, e: int) -> Any:
+    """Behind a header of the PROXY protocol that begins at `p`, at most `e`; `p` where there is none."""
+    if e - p < 16:
+        return p
+    if be32(buf, p) == SIGNED and be32(buf, p + 4) == SIGNED_2 and be32(buf, p + 8) == SIGNED_3:
+        return min(e, p + 16 + ((int(buf[p + 14]) & 255) << 8) + (int(buf[p + 15]) & 255))
+    if be32(buf, p) == PROX and int(buf[p + 5]) == BLANK:
+        for q in range(p, min(e, p + LONGEST_PROXY_LINE)):
+            if int(buf[q]) == 10:
+                return q + 1
+    return p
+
+
 @entry
 def hear(
     buf: Buffer,
@@ -116,6 +137,7 @@ def hear(
     side: Flags,
     L: Table,
     first_words: Column,
+    http_words: Column,
 ) -> Any:
     """Listen to every packet with payload; `L` has a row a stream, `2 * connection + side`."""
     for i in range(len(pos)):
@@ -127,19 +149,32 @@ def hear(
             continue
         seq = be32(buf, tcp_at[i] + 4)
         p = pos[i]
-        if L[s, LISTENED] == 0 and n > 5 and int(buf[p]) == 22 and int(buf[p + 1]) == 3 and int(buf[p + 5]) == 1:
-            L[s, HEARD] |= TLS_HELLO
-            if alpn_is_smtp(buf, p, p + min(n, 2048)):
-                L[s, HEARD] |= ALPN_SMTP
+        e = p + n
+        tunnel = 0
+        if L[s, LISTENED] == 0:
+            if L[s, FIRST] == 0:
+                L[s, FIRST] = i + 1
+            p = behind_proxy_header(buf, p, e)
+            if e - p > 5 and int(buf[p]) == 22 and int(buf[p + 1]) == 3 and int(buf[p + 5]) == 1:
+                L[s, HEARD] |= TLS_HELLO
+                if alpn_is_smtp(buf, p, min(e, p + 2048)):
+                    L[s, HEARD] |= ALPN_SMTP
+            elif e - p > 5 and L[s, FIRST] == i + 1:
+                word = be32(buf, p)
+                for k in range(len(http_words)):
+                    if http_words[k] == word:
+                        L[s, HEARD] |= HTTP
+                tunnel = 1 if word == CONN else 0
         if seq != L[s, NEXT] or L[s, LISTENED] > PATIENCE:
             L[s, COLUMN] = 0  # not the packet expected: taken as the beginning of a line
             L[s, WORD] = 0
             L[s, TAIL] = 0
             L[s, CODE] = 0
-        take = min(n, LISTEN_OCTETS)
+        take = min(e - p, LISTEN_OCTETS)
         L[s, HEARD] |= listen(buf, p, p + take, L, s, first_words)
-        L[s, LISTENED] += take
-        L[s, NEXT] = (seq + n) & 0xFFFFFFFF if take == n else -1
+        if tunnel == 0:  # what comes through an HTTP tunnel has a beginning of its own
+            L[s, LISTENED] += take
+        L[s, NEXT] = (seq + n) & 0xFFFFFFFF if p + take == e else -1
 
 
 @dataclass(slots=True)
@@ -148,6 +183,9 @@ class Heard:
 
     smtp: NDArray[np.bool_]
     client: NDArray[np.int64]  # side of the client, 0 or 1
+    foreign: NDArray[
+        np.int64
+    ]  # `(n, 2)`: packets with which something else begins on a port of SMTP, and TLS_HELLO or HTTP
 
 
 def detect(packets: Packets, found: Connections) -> Heard:
@@ -157,7 +195,7 @@ def detect(packets: Packets, found: Connections) -> Heard:
     listeners[:, NEXT] = -1
     four = np.array([_word(verb) for verb in SPOKEN if len(verb) == 4], np.int64)
     p = packets
-    hear(p.buf, p.tcp, p.pos, p.size, p.captured, found.connection, found.side, listeners, four)
+    hear(p.buf, p.tcp, p.pos, p.size, p.captured, found.connection, found.side, listeners, four, HTTP_WORDS)
     heard = listeners[:, HEARD].reshape(-1, 2)
     source, target = rows[:, tcp.SOURCE_PORT], rows[:, tcp.TARGET_PORT]
     known_port = np.isin(source, PORTS) | np.isin(target, PORTS)
@@ -168,7 +206,12 @@ def detect(packets: Packets, found: Connections) -> Heard:
         | (known_port & (either & (VERB | REPLY) > 0))
         | ((either & TLS_HELLO > 0) & (tls_port | (either & ALPN_SMTP > 0)))
     )
-    return Heard(smtp, _client(rows, heard, np.isin(source, PORTS), np.isin(target, PORTS)))
+    strange = np.flatnonzero(known_port & ~smtp & (either & (TLS_HELLO | HTTP) > 0))
+    first = listeners[:, FIRST].reshape(-1, 2)[strange] - 1
+    begins = np.where(heard[strange, 0] & (TLS_HELLO | HTTP) > 0, first[:, 0], first[:, 1])
+    foreign = np.stack([begins, np.where(either[strange] & TLS_HELLO > 0, TLS_HELLO, HTTP)], axis=1)
+    client = _client(rows, heard, np.isin(source, PORTS), np.isin(target, PORTS))
+    return Heard(smtp, client, foreign)
 
 
 def _client(

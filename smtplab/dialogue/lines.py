@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +50,7 @@ class Lines:
     opened: Integers  # of each transaction, the command that opened it
     ended: Integers  # of each transaction, the command that ended it, -1 none
     how: Integers  # of each transaction, how it ended, as in `transactions`
+    foreign: Integers = field(default_factory=lambda: np.empty((0, 2), np.int64))  # as in `detect.Heard`
 
     @property
     def sessions(self) -> int:
@@ -139,7 +140,10 @@ def read_lines(packets: Packets, wanted: Wanted | None = None) -> Lines:
     # what only the steps so far needed is let go of
     packets = replace(packets, pos=NOTHING, captured=NOTHING, scope=NOTHING)
     found.connection, found.side = NOTHING, NOTHING.astype(np.uint8)
-    return _sorted(packets, found, rows, client, streams, machines)
+    lines = _sorted(packets, found, rows, client, streams, machines)
+    if wanted is None or wanted == Wanted():  # else only what was asked for
+        lines.foreign = heard.foreign
+    return lines
 
 
 def _run(packets: Packets, streams: Segments, machine: Machine) -> list[Machine]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from smtplab.smtp.verbs import NUMBER
 
+V_ATRN = NUMBER["ATRN"]
 V_AUTH = NUMBER["AUTH"]
 V_AUTH_RESPONSE = NUMBER["AUTH-RESPONSE"]
 V_BDAT = NUMBER["BDAT"]
@@ -19,6 +20,8 @@ V_QUIT = NUMBER["QUIT"]
 V_RCPT = NUMBER["RCPT"]
 V_RSET = NUMBER["RSET"]
 V_STARTTLS = NUMBER["STARTTLS"]
+V_TURN = NUMBER["TURN"]
 V_UNKNOWN = NUMBER["?"]
 V_VRFY = NUMBER["VRFY"]
 V_XCLIENT = NUMBER["XCLIENT"]
+V_X_EXPS = NUMBER["X-EXPS"]  # Microsoft's older name of AUTH

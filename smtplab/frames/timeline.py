@@ -49,8 +49,8 @@ def opaque_since(wire: Wire) -> Integers:
     lines = wire.lines
     segment = lines.segments.rows
     since = np.full(lines.sessions, -1, np.int64)
-    for stream, field in ((0, st.CLIENT_TLS), (1, st.SERVER_TLS)):
-        offset = lines.state[:, field]
+    for stream in (0, 1):
+        offset = wire.tls_begun[:, stream]
         for session in np.flatnonzero(offset >= 0).tolist():
             mine = np.flatnonzero((segment[:, layout.STREAM] == 2 * session + stream) & (segment[:, layout.POS] >= 0))
             mine = mine[segment[mine, layout.OFFSET] + segment[mine, layout.LENGTH] > offset[session]]
@@ -69,11 +69,7 @@ def timeline(wire: Wire) -> phases.Stretches:
     syn = rows[:, tcp.SYN_PACKET : tcp.SYN_PACKET + 2]
     both = (syn >= 0).all(1)
     synack = at(syn.reshape(-1), np.arange(lines.sessions) * 2 + 1 - lines.client)
-    greeting = np.full(lines.sessions, -1, np.int64)
-    first = lines.first_reply[:-1]
-    any_reply = np.diff(lines.first_reply) > 0
-    heads = first[any_reply]
-    greeting[any_reply] = np.where(lines.command_of[heads] < 0, wire.reply_time[heads], -1)
+    greeting = np.where(wire.greetings >= 0, at(wire.reply_time, wire.greetings), -1)
     quit_ = np.zeros(lines.sessions, bool)
     quit_[command[st.SESSION][verb == QUIT]] = True
     carries = np.isin(verb, [DATA_END, BDAT]) & (command[st.BODY_SEGMENT] >= 0)
@@ -99,6 +95,7 @@ def timeline(wire: Wire) -> phases.Stretches:
             quit_,
             opaque_since(wire),
             sending,
+            wire.swapped(command),
         )
     )
 
