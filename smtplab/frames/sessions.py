@@ -84,7 +84,7 @@ def sessions(t: Transactions) -> pd.DataFrame:
             "banner": columns.text(columns.chosen(wire.replies.text, _banners(wire))),
             "helo": columns.text(columns.chosen(wire.arguments, wire.last_hello)),
             "extensions": _extensions(columns.chosen(wire.replies.text, offered)),
-            "auth_mechanism": columns.text([None if entry is None else entry.mechanism for entry in login]),
+            "auth_mechanism": columns.text([None if entry is None else entry.mechanism or None for entry in login]),
             "auth_identity": columns.text([None if entry is None else entry.identity for entry in login]),
             "auth_ok": columns.maybe_true(outcomes == "True", outcomes == "None"),
             "commands": np.diff(lines.first_command),

@@ -212,7 +212,8 @@ def declared_sizes(values: pa.Array) -> tuple[Integers, Mask]:
     size = pc.utf8_length(bare)
     small = pc.or_(pc.less(size, 19), pc.and_(pc.equal(size, 19), pc.less_equal(bare, str(np.iinfo(np.int64).max))))
     good = pc.fill_null(pc.and_(digits, small), False)
-    text = pc.if_else(pc.and_(good, pc.greater(size, 0)), bare, pa.scalar("0", values.type))
+    zero = pc.fill_null(pc.equal(size, 0), False)
+    text = pc.if_else(pc.and_(good, pc.invert(zero)), bare, pa.scalar("0", values.type))
     numbers: Integers = text.cast(pa.int64()).to_numpy(zero_copy_only=False)
     return numbers, np.asarray(good)
 

@@ -13,8 +13,13 @@ import re
 # RFC 4954 8: auth-command = "AUTH" SP sasl-mech [SP initial-response] *(CRLF [base64]) [CRLF cancel-response] CRLF
 # Looser: other blanks, blanks before, an equals sign (the old keyword's), no blank at all; X-EXPS for AUTH.
 _AUTH = re.compile(rb"(?i)[ \t]*+(?:auth|x-exps)[ \t=:]*+")
-# RFC 4422 3.1: sasl-mech = 1*20mech-char, mech-char = UPPER-ALPHA / DIGIT / HYPHEN / UNDERSCORE; looser: lower case
-_MECHANISM = re.compile(rb"(?i)[a-z0-9_-]{1,20}+(?=[ \t]|\Z)")
+# RFC 4422 3.1: sasl-mech = 1*20mech-char, mech-char = UPPER-ALPHA / DIGIT / HYPHEN / UNDERSCORE. Looser: lower case, or both in
+# one of the names below; other words in both are more likely base64.
+_KNOWN = (
+    rb"(?i:plain|login|external|anonymous|(?:cram|digest)-md5|scram-sha-[0-9]+(?:-plus)?|oauthbearer|xoauth2?|ntlm|gssapi"
+    rb"|gss-spnego)"
+)
+_MECHANISM = re.compile(rb"(?:" + _KNOWN + rb"|[A-Z0-9_-]{1,20}+|[a-z0-9_-]{1,20}+)(?=[ \t\r]|\Z)")
 # mechanisms whose name is no beginning of another's: what is glued to one is its initial response
 _GLUED = re.compile(rb"(?i)(plain|login|xoauth2|oauthbearer|external)(?![ \t-]|\Z)")
 _BLANKS = re.compile(rb"[ \t]*+")
