@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import warnings
 
+import pandas as pd
 from builders import ACK, FIN, RST, Conversation
 
 import smtplab
@@ -47,8 +48,8 @@ def talk(*turns: str, port: int = 25, client: int = 40000, apart: bool = False) 
 
 # What of a frame depends on how the octets are spread over packets.
 PACKETED = {
-    "time", "reply_time", "latency", "waited", "frame", "file", "reply_frame", "reply_file", "end_time", "start", "end", "data_start",
-    "data_end", "duration", "rtt",
+    "time", "reply_time", "latency", "waited", "frame", "file", "reply_frame", "reply_file", "end_time", "start", "end",
+    "data_start", "data_end", "duration", "rtt",
 }  # fmt: skip
 SAID = ("sessions", "commands", "replies", "transactions", "recipients", "messages", "findings")
 
@@ -59,7 +60,7 @@ def facts(capture: Capture) -> dict[str, list[dict[str, str]]]:
     for name in SAID:
         frame = capture.frame(name)
         kept = frame[[column for column in frame if column not in PACKETED]]
-        found[name] = [{k: repr(v) for k, v in row.items()} for row in kept.to_dict("records")]
+        found[name] = [{str(k): repr(v) for k, v in row.items()} for row in kept.to_dict("records")]
     found["findings"].sort(key=lambda row: (row["session"], row["rule"], row["command"]))  # not by packet
     return found
 
@@ -81,7 +82,7 @@ def answers(capture: Capture) -> list[tuple[str, int | None]]:
 def alone(capture: Capture) -> list[int | None]:
     """The codes of replies that answer nothing."""
     code = capture.replies[capture.replies.command.isna()].code
-    return code.astype(object).where(code.notna(), None).to_list()
+    return [None if pd.isna(number) else int(number) for number in code]
 
 
 def rules(capture: Capture) -> list[str]:

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as some
+from numpy.typing import NDArray
 from speaking import ENVELOPE, HELLO, QUIT, facts, talk
 
 import smtplab
@@ -35,7 +36,7 @@ def shown(capture: Capture) -> str:
     out = [repr(capture)]
     for name in schema.FRAMES:
         frame = capture.frame(name)
-        out += [frame.to_csv(), repr(frame), frame._repr_html_() or ""]
+        out += [frame.to_csv(), repr(frame), str(frame.to_html())]
     out += [b"".join(capture.findings.evidence.dropna()).decode("latin-1")]
     for session in capture:
         out += [repr(session), str(session.transcript()), session.transcript()._repr_html_(), session.ladder().svg()]
@@ -131,7 +132,7 @@ def test_words_are_not_taken_for_secrets() -> None:
 # --- echoes
 
 
-def octets(text: bytes) -> np.ndarray:  # type: ignore[type-arg]
+def octets(text: bytes) -> NDArray[np.uint8]:
     return np.frombuffer(text, np.uint8)
 
 

@@ -303,6 +303,8 @@ def test_nothing_is_joined_across_a_hole(name: str) -> None:
     whole = streams.lines_of(streams.conversation(TALKS[name]).records)
     records = streams.conversation(TALKS[name]).records
     known = {(row[1], row[4], row[-2]) for row in streams.said(whole)}
+    if "turn" in name:  # whose TURN is lost is not known to have swapped: its commands are lines without a code
+        known |= {(st.REPLY_ROW, place, line) for _, place, line in known}
     for lost in range(HANDSHAKE, len(records) - 3):
         lines = streams.lines_of(records[:lost] + records[lost + 1 :])
         if lines.sessions == 0:

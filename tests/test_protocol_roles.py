@@ -1,4 +1,4 @@
-"""After an accepted TURN or ATRN client and server swap their roles, and every frame goes on being right (RFC 821 3.8, RFC 2645)."""
+"""An accepted TURN or ATRN swaps the roles of client and server, and every frame goes on being right (RFC 821 3.8, RFC 2645)."""
 
 from __future__ import annotations
 

@@ -83,14 +83,16 @@ def looks_like_a_response(line: bytes) -> bool:
 _TOKEN = re.compile(rb"auth=[A-Za-z]++ ([^\x01]++)")
 _PROOF = re.compile(rb'(?:\A|,)[ \t]*+(?:p|response)="?([^,"]++)')
 _DIGEST = re.compile(rb" ([0-9A-Fa-f]{32,128})\Z")
+_PARTS = ((b"auth=", _TOKEN), (b"p=", _PROOF), (b"response=", _PROOF), (b" ", _DIGEST))
 
 
 def secrets(response: bytes) -> set[bytes]:
     """What no text may echo of a response: itself, what it decodes to, and the secrets in that, these in base64 too."""
     message = decoded(response)
     parts = {message, *message.split(b"\0")}
-    for pattern in (_TOKEN, _PROOF, _DIGEST):
-        parts.update(pattern.findall(message))
+    for mark, pattern in _PARTS:
+        if mark in message:
+            parts.update(pattern.findall(message))
     parts.discard(b"")
     return {response, response.strip(b" \t"), *parts, *(binascii.b2a_base64(part, newline=False) for part in parts)}
 
