@@ -112,3 +112,13 @@ def test_a_chunk_behind_the_last() -> None:
     capture = told(*HELLO, *ENVELOPE, "C> BDAT 3 LAST\r\nabcBDAT 3 LAST\r\ndef", "S: 250 ok|503 no", *BYE)
     assert answers(capture) == [*BEFORE, ("BDAT", 250), ("BDAT", 503), *AFTER]
     assert capture.message(0, 1).bytes == b"abc"
+
+
+@pytest.mark.parametrize("last", [" LAST", " last"])
+def test_burl_ends_a_message_with_last(last: str) -> None:
+    capture = told(*HELLO, *ENVELOPE, "C> BDAT 3\r\nabc", OK, f"C: BURL imap://x@y/z{last}", OK, *BYE)
+    assert answers(capture) == [*BEFORE, ("BDAT", 250), ("BURL", 250), *AFTER]
+    assert capture.transactions.outcome.to_list() == ["accepted"]
+    assert capture.commands.transaction.to_list()[-2:-1] == [1]
+    without = told(*HELLO, *ENVELOPE, "C: BURL imap://x@y/zLAST", OK, *BYE)
+    assert without.transactions.outcome.to_list() == ["aborted"]

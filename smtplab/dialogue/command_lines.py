@@ -11,6 +11,7 @@ from smtplab.dialogue.verb_numbers import (
     V_AUTH,
     V_AUTH_RESPONSE,
     V_BDAT,
+    V_BURL,
     V_DATA,
     V_DATA_END,
     V_PROXY,
@@ -23,6 +24,9 @@ from smtplab.kernels import Buffer, Flags, Table, kernel
 from smtplab.smtp.verbs import PACKED_OCTETS, packed
 
 CR, LF, DOT, BLANK, TAB = 13, 10, 46, 32, 9
+BURL = packed("BURL")[0]
+LAST_WORD = int.from_bytes(b" LAST", "big")  # at the end of BURL's line (RFC 4468 3.1)
+LAST_OCTETS = (1 << 40) - 1
 CONNECT = packed("CONNECT")[0]  # HTTP's, which opens a tunnel (RFC 9110 9.3.6)
 
 
@@ -93,6 +97,11 @@ def finish_line(k: int, end: int, S: Table, c: int, R: Table, nr: int, Q: Table,
                 dequeue(Q, S, c)
             S[c, st.LOST] = 0
     enqueue(Q, S, c, verb, number, end)
+    if verb == V_BURL:
+        if S[c, st.ARGUMENT_NUMBER] == LAST_WORD:
+            R[nr - 1, st.LAST] = 1
+        else:
+            Q[S[c, st.QUEUE_TAIL], st.Q_DUE] = -1
     if int(waits[verb]):
         S[c, st.MODE] = st.WAIT
         if S[c, st.MUTE_SERVER]:
@@ -145,6 +154,7 @@ def read_line(
     low = S[c, st.WORD_LOW]
     length = S[c, st.WORD_LENGTH]
     is_bdat = high == verb_words[V_BDAT, 0] and length == 4
+    is_burl = high == BURL and length == 4
     before = S[c, st.LINE_BEFORE]
     before_that = S[c, st.LINE_BEFORE_THAT]
     odd = S[c, st.LINE_ODDITIES]
@@ -169,6 +179,9 @@ def read_line(
             if b == BLANK or b == TAB:
                 done = 1
                 is_bdat = high == verb_words[V_BDAT, 0] and length == 4
+                is_burl = high == BURL and length == 4
+                if is_burl:
+                    S[c, st.ARGUMENT_NUMBER] = BLANK
             elif b != CR:
                 upper = b - 32 if 97 <= b <= 122 else b
                 if before == CR or b & 128:
@@ -182,6 +195,9 @@ def read_line(
             S[c, st.ARGUMENT_STATE], S[c, st.ARGUMENT_NUMBER] = chunk_size(
                 S[c, st.ARGUMENT_STATE], S[c, st.ARGUMENT_NUMBER], b
             )
+        elif is_burl and b != CR:
+            upper = b - 32 if 97 <= b <= 122 else b
+            S[c, st.ARGUMENT_NUMBER] = ((S[c, st.ARGUMENT_NUMBER] << 8) | upper) & LAST_OCTETS
         before_that = before
         before = b
     S[c, st.WORD_HIGH] = high

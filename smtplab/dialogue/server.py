@@ -14,6 +14,7 @@ from smtplab.dialogue.verb_numbers import (
     V_AUTH,
     V_AUTH_RESPONSE,
     V_BDAT,
+    V_BURL,
     V_DATA,
     V_DATA_END,
     V_EHLO,
@@ -285,7 +286,7 @@ def answer(R: Table, nr: int, S: Table, c: int, Q: Table, G: Table) -> Any:
     verb = Q[k, st.Q_VERB]
     R[row, st.ANSWERS] = Q[k, st.Q_NUMBER]
     R[row, st.VERB] = verb
-    if (verb == V_DATA_END or verb == V_BDAT) and replies_due(S, c, Q, k, code) > 0:
+    if (verb == V_DATA_END or verb == V_BDAT or verb == V_BURL) and replies_due(S, c, Q, k, code) > 0:
         return nr
     dequeue(Q, S, c)
     if S[c, st.LOST] and S[c, st.QUEUE_HEAD] < 0:

@@ -89,7 +89,7 @@ REPLY_FIELDS = 13
 # of a command
 WORD = 13  # octets of the first word
 BODY_SEGMENT, BODY_POS, BODY_RAW, BODY_STUFFED = 14, 15, 16, 17  # content or chunk: place, octets as sent, stuffed dots
-LAST = 18  # BDAT LAST
+LAST = 18  # BDAT or BURL LAST
 DECLARED = 19  # BDAT's size, -1 invalid; of a binary PROXY header, the octets behind its first 16
 COMMAND_FIELDS = 20
 KIND = 20
