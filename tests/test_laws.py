@@ -303,9 +303,6 @@ def test_nothing_is_joined_across_a_hole(name: str) -> None:
     whole = streams.lines_of(streams.conversation(TALKS[name]).records)
     records = streams.conversation(TALKS[name]).records
     known = {(row[1], row[4], row[-2]) for row in streams.said(whole)}
-    swaps = (
-        "turn" in name
-    )  # whose TURN is lost is not known to have swapped: its commands and content are read as replies
     for lost in range(HANDSHAKE, len(records) - 3):
         lines = streams.lines_of(records[:lost] + records[lost + 1 :])
         if lines.sessions == 0:
@@ -313,13 +310,15 @@ def test_nothing_is_joined_across_a_hole(name: str) -> None:
         gaps = streams.holes(lines)
         assert len(gaps) == 1
         stream, start, size = gaps[0]
-        for row in streams.said(lines):
+        # once roles may swap, a row's kind does not tell which stream it lies in, nor is a lost TURN known to have swapped them
+        rows = [] if "turn" in name else streams.said(lines)
+        for row in rows:
             kind, place, oddities, line = row[1], row[4], row[11], row[-2]
             side = 0 if kind != st.REPLY_ROW else 1
             inside = side == stream and place < start < place + len(line)
             if inside and kind != st.OPEN_CONTENT_ROW:
                 assert oddities & (st.GAP | st.UNFINISHED), row
-            if not oddities & (st.GAP | st.UNFINISHED | st.ODD_DOT) and kind == st.REPLY_ROW and not swaps:
+            if not oddities & (st.GAP | st.UNFINISHED | st.ODD_DOT) and kind == st.REPLY_ROW:
                 assert (kind, place, line) in known
         assert (lines.segments.rows[:, la.LENGTH] > 0).all()
         assert size > 0
