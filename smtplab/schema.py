@@ -146,6 +146,7 @@ COMMANDS = _frame(
     ("reply_file", MAYBE_INT, "File of that packet."),
     ("size", INT, "Octets with line end; BDAT's include its chunk, DATA-END's the content."),
     ("complete", BOOL, "Whether no octet of it is missing."),
+    ("swapped", BOOL, "Sent by `server`: an accepted TURN or ATRN has made a client of it."),
 )  # fmt: skip
 
 REPLIES = _frame(
@@ -162,6 +163,7 @@ REPLIES = _frame(
     ("frame", INT, "Packet with its first octet."),
     ("file", INT, "File of that packet."),
     ("complete", BOOL, "Whether no octet of it is missing."),
+    ("swapped", BOOL, "Sent by `client`: an accepted TURN or ATRN has made a server of it."),
 )  # fmt: skip
 
 TRANSACTIONS = _frame(

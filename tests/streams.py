@@ -139,10 +139,48 @@ TALKS: dict[str, Talk] = {
         *BYE,
     ),
     "proxy": (b"", b"PROXY TCP4 1.2.3.4 5.6.7.8 1 25\r\n", GREETING, b"EHLO a\r\n", OK, *BYE),
+    "proxy-binary": (
+        b"",
+        b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\n\n\r\n\1\2\3\4\0\x19\0\n",
+        GREETING,
+        b"EHLO a\r\n",
+        OK,
+        *BYE,
+    ),
+    "nearly-proxy": (b"", b"\r\n\r\n\0\r\nQUIT\n\x11\r\nNOOP\r\n", GREETING + b"500 ?\r\n" * 4 + OK),
+    "turn": (
+        *HELLO,
+        b"TURN\r\n",
+        OK,
+        b"220 me\r\n",
+        b"EHLO b\r\nMAIL FROM:<a@a>\r\nRCPT TO:<b@b>\r\nDATA\r\n",
+        b"250-me\r\n250 X\r\n" + OK + OK + GO,
+        CONTENT + b"TURN\r\n",
+        OK + OK,
+        GREETING,
+        *BYE,
+    ),
+    "turn-pipelined": (*HELLO, b"TURN\r\nDATA\r\nNOOP\r\nNO", OK + b"EHLO b\r\nQUIT\r\n", b"250 me\r\n221 x\r\n"),
+    "tunnel": (
+        b"",
+        b"CONNECT mx:25 HTTP/1.1\r\nHost: mx\r\n\r\n",
+        b"HTTP/1.1 200 Ok\r\n\r\n" + GREETING,
+        b"EHLO a\r\n",
+        OK,
+        *BYE,
+    ),
+    "lmtp-chunks": (
+        GREETING,
+        b"LHLO a\r\n",
+        OK,
+        b"MAIL FROM:<>\r\n" + b"RCPT TO:<b@b>\r\n" * 2 + b"BDAT 3\r\nabcBDAT 1 LAST\r\nx",
+        OK * 4 + OK + b"450 later\r\n",
+        *BYE,
+    ),
     "unfinished": (*ENVELOPE, b"DATA\r\n", GO, b"Subject: half a mess"),
     **{
         f"dot {end!r}": odd_dots(end)
-        for end in (b"\n.\n", b"\n.\r\n", b"\r\n.\n", b"\r\n.\r", b"\r.\r", b"\n.\r", b"\r\n.\r\r\n")
+        for end in (b"\n.\n", b"\n.\r\n", b"\r\n.\n", b"\r\n.\r", b"\r.\r", b"\n.\r", b"\r\n.\r\r\n", b"\n.\r\r\n")
     },
     "odd dot refused": odd_dots(b"\n.\n", b"550 no\r\n"),
 }

@@ -25,8 +25,8 @@ FRAMES = ("sessions", "commands", "replies", "transactions", "recipients", "mess
 # Of each frame, what another column or frame in the same file says as well.
 SAID_ELSEWHERE = {
     "sessions": {"duration"},
-    "commands": {"line", "reply_time", "reply_text", "enhanced_code", "latency", "file", "reply_file"},
-    "replies": {"enhanced_code", "end_time", "file"},
+    "commands": {"line", "reply_time", "reply_text", "enhanced_code", "latency", "file", "reply_file", "swapped"},
+    "replies": {"enhanced_code", "end_time", "file", "swapped"},
     "transactions": {"enhanced_code", "tls"},
     "recipients": {"enhanced_code", "reply_text", "latency", "parameters"},
     "messages": {"parts", "attachments"},

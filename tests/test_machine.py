@@ -63,6 +63,18 @@ KNOWN: dict[str, list[tuple[str, list[int]]]] = {
     ],
     "prdr": [*E_, ("RCPT", [250]), ("DATA", [354]), ("DATA-END", [353, 250, 550, 250]), ("QUIT", [221])],
     "proxy": [("PROXY", []), ("EHLO", [250]), ("QUIT", [221])],
+    "proxy-binary": [("PROXY", []), ("EHLO", [250]), ("QUIT", [221])],
+    "nearly-proxy": [("?", [500]), ("?", [500]), ("?", [500]), ("QUIT", [500]), ("?", [250]), ("NOOP", [])],
+    "turn": [
+        E_[0], ("TURN", [250]), *E_, ("DATA", [354]), ("DATA-END", [250]), ("TURN", [250]), ("QUIT", [221]),
+    ],
+    "turn-pipelined": [
+        E_[0], ("TURN", [250]), ("DATA", []), ("NOOP", []), ("?", []), ("EHLO", [250]), ("QUIT", [221]),
+    ],
+    "tunnel": [("?", []), ("?", []), ("?", []), ("EHLO", [250]), ("QUIT", [221])],
+    "lmtp-chunks": [
+        ("LHLO", [250]), ("MAIL", [250]), ("RCPT", [250]), ("RCPT", [250]), ("BDAT", [250]), ("BDAT", [250, 450]), ("QUIT", [221]),
+    ],
     "unfinished": [*E_, ("DATA", [354])],
 }  # fmt: skip
 

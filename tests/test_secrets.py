@@ -25,7 +25,7 @@ def everything(capture: Capture) -> str:
     for session in capture:
         views += [repr(session), str(session.transcript()), session.transcript()._repr_html_()]
         views += [session.stream(side, gaps=b"?").decode("latin-1") for side in ("client", "server")]
-        views += [session.ladder().to_svg()] if hasattr(session.ladder(), "to_svg") else []
+        views += [session.ladder().svg()]
     return "\n".join([repr(capture), *frames, *views])
 
 

@@ -112,6 +112,11 @@ class Wanted:
         self._ports[list(ports or ())] = 1
         self._ranges = ranges(hosts or ())
 
+    @property
+    def all(self) -> bool:
+        """Whether nothing is left out."""
+        return self._any_port and self._any_host and self.start is None and self.end is None
+
     def choose(self, buf: Any, start: int, end: int, columns: Iterable[Any]) -> int:
         """Drop the packets from `start` up to `end` that are of no wanted port or host; gives where the others end."""
         if self._any_port and self._any_host:

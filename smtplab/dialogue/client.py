@@ -9,6 +9,7 @@ from smtplab.dialogue import state as st
 from smtplab.dialogue.chunks import end_chunk, read_chunk
 from smtplab.dialogue.command_lines import break_line, read_line, take_for_accepted
 from smtplab.dialogue.content import MIDDLE, end_content, read_content
+from smtplab.dialogue.preamble import read_preamble
 from smtplab.kernels import Buffer, Flags, Table, Words, kernel
 
 
@@ -127,6 +128,8 @@ def advance(
             q, nr = read_chunk(k, p, e, offset, S, c, R, nr, Q)
         elif mode == st.TLS:
             q = e
+        elif mode == st.PREAMBLE:
+            q, nr = read_preamble(buf, k, p, e, offset, G, S, c, R, nr)
         else:
             q, nr = read_line(buf, words, masks, k, p, e, offset, S, c, R, nr, Q, verb_words, waits)
         S[c, st.CLIENT_USED] += q - p

@@ -12,17 +12,23 @@ from smtplab.dialogue.verb_numbers import (
     V_AUTH,
     V_AUTH_RESPONSE,
     V_BDAT,
+    V_BURL,
     V_DATA,
     V_DATA_END,
     V_PROXY,
     V_STARTTLS,
     V_UNKNOWN,
+    V_X_EXPS,
 )
 from smtplab.dialogue.written import dequeue, enqueue, write
 from smtplab.kernels import Buffer, Flags, Table, Words, kernel
-from smtplab.smtp.verbs import PACKED_OCTETS
+from smtplab.smtp.verbs import PACKED_OCTETS, packed
 
 CR, LF, DOT, BLANK, TAB = 13, 10, 46, 32, 9
+BURL = packed("BURL")[0]
+LAST_WORD = int.from_bytes(b" LAST", "big")  # at the end of BURL's line (RFC 4468 3.1)
+LAST_OCTETS = (1 << 40) - 1
+CONNECT = packed("CONNECT")[0]  # HTTP's, which opens a tunnel (RFC 9110 9.3.6)
 
 
 @kernel
@@ -32,8 +38,9 @@ def verb_of(S: Table, c: int, verb_words: Table) -> Any:
         return V_DATA_END
     if S[c, st.WORD_LENGTH] <= 2 * PACKED_OCTETS:
         for v in range(len(verb_words)):
+            # the length, too: packed, NULs in front of a verb are nothing
             if verb_words[v, 0] == S[c, st.WORD_HIGH] and verb_words[v, 1] == S[c, st.WORD_LOW]:
-                return v
+                return v if verb_words[v, 2] == S[c, st.WORD_LENGTH] else V_UNKNOWN
     return V_UNKNOWN
 
 
@@ -54,7 +61,8 @@ def take_for_accepted(S: Table, c: int, verb: int) -> Any:
 def finish_line(k: int, end: int, S: Table, c: int, R: Table, nr: int, Q: Table, verb: int, waits: Flags) -> Any:
     """Write the open line as a command, and let it change the mode."""
     octets = S[c, st.LINE_LENGTH]
-    limit = st.LONGEST_AUTH_LINE if verb == V_AUTH or verb == V_AUTH_RESPONSE else st.LONGEST_LINE
+    auth = verb == V_AUTH or verb == V_AUTH_RESPONSE or verb == V_X_EXPS
+    limit = st.LONGEST_AUTH_LINE if auth else st.LONGEST_LINE
     if octets > limit:
         S[c, st.LINE_ODDITIES] |= st.TOO_LONG
     S[c, st.MODE] = st.COMMAND
@@ -79,7 +87,10 @@ def finish_line(k: int, end: int, S: Table, c: int, R: Table, nr: int, Q: Table,
         R[nr - 1, st.ODDITIES] |= st.BEHIND_GAP
         S[c, st.GAP_BEFORE] = 0
     if verb == V_PROXY and number == 0:
+        S[c, st.CLIENT_BEGIN] = end
         return nr  # the PROXY line precedes the banner and has no reply (haproxy, PROXY protocol 2.1)
+    if number == 0 and S[c, st.WORD_HIGH] == CONNECT and S[c, st.WORD_LENGTH] == 7:
+        S[c, st.TUNNEL] = 1
     if S[c, st.LOST] == 2 and S[c, st.QUEUE_HEAD] >= 0:
         tail = S[c, st.QUEUE_TAIL]
         if S[c, st.CLIENT_ACKED] > Q[tail, st.Q_ACKED] >= 0:
@@ -88,6 +99,11 @@ def finish_line(k: int, end: int, S: Table, c: int, R: Table, nr: int, Q: Table,
                 dequeue(Q, S, c)
             S[c, st.LOST] = 0
     enqueue(Q, S, c, verb, number, end)
+    if verb == V_BURL:
+        if S[c, st.ARGUMENT_NUMBER] == LAST_WORD:
+            R[nr - 1, st.LAST] = 1
+        else:
+            Q[S[c, st.QUEUE_TAIL], st.Q_DUE] = -1
     if int(waits[verb]):
         S[c, st.MODE] = st.WAIT
         if S[c, st.MUTE_SERVER]:
@@ -117,12 +133,17 @@ def read_line(
     if S[c, st.LINE_LENGTH] == 0:
         b = int(buf[p]) & 255
         tls = 20 <= b <= 23 or (b & 128 and S[c, st.TLS_DUE])  # a record's type (RFC 8446 5.1), or an SSLv2 hello
-        if (tls and (offset == 0 or S[c, st.TLS_DUE])) or 0 <= S[c, st.SERVER_TLS] < S[c, st.CLIENT_ACKED]:
+        if (tls and (offset == S[c, st.CLIENT_BEGIN] or S[c, st.TLS_DUE])) or 0 <= S[c, st.SERVER_TLS] < S[
+            c, st.CLIENT_ACKED
+        ]:
             S[c, st.MODE] = st.TLS  # no command begins so; nor does who has seen the server's TLS send any
             S[c, st.CLIENT_TLS] = offset
             return e, nr
         S[c, st.LINE_SEGMENT] = k
         S[c, st.LINE_POS] = p
+        if b == CR and offset == 0 and S[c, st.PREAMBLE_LEFT] == 0:
+            S[c, st.MODE] = st.PREAMBLE  # so begins a binary PROXY header
+            return p, nr
         S[c, st.WORD_HIGH] = 0
         S[c, st.WORD_LOW] = 0
         S[c, st.WORD_LENGTH] = 0
@@ -137,12 +158,13 @@ def read_line(
     low = S[c, st.WORD_LOW]
     length = S[c, st.WORD_LENGTH]
     is_bdat = high == verb_words[V_BDAT, 0] and length == 4
+    is_burl = high == BURL and length == 4
     before = S[c, st.LINE_BEFORE]
     before_that = S[c, st.LINE_BEFORE_THAT]
     odd = S[c, st.LINE_ODDITIES]
     found = False
     while p < e:
-        if done and not is_bdat and before != CR:
+        if done and not is_bdat and not is_burl and before != CR:
             q = find_odd(buf, words, masks, p, e)
             if q > p:
                 before_that = before
@@ -169,6 +191,9 @@ def read_line(
             if b == BLANK or b == TAB:
                 done = 1
                 is_bdat = high == verb_words[V_BDAT, 0] and length == 4
+                is_burl = high == BURL and length == 4
+                if is_burl:
+                    S[c, st.ARGUMENT_NUMBER] = BLANK
             elif b != CR:
                 upper = b - 32 if 97 <= b <= 122 else b
                 if before == CR or b & 128:
@@ -182,6 +207,9 @@ def read_line(
             S[c, st.ARGUMENT_STATE], S[c, st.ARGUMENT_NUMBER] = chunk_size(
                 S[c, st.ARGUMENT_STATE], S[c, st.ARGUMENT_NUMBER], b
             )
+        elif is_burl and b != CR:
+            upper = b - 32 if 97 <= b <= 122 else b
+            S[c, st.ARGUMENT_NUMBER] = ((S[c, st.ARGUMENT_NUMBER] << 8) | upper) & LAST_OCTETS
         before_that = before
         before = b
     S[c, st.WORD_HIGH] = high

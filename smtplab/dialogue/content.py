@@ -11,10 +11,12 @@ from smtplab.dialogue.written import enqueue, write
 from smtplab.kernels import Buffer, Table, Words, kernel
 
 CR, LF = 13, 10
+PRDR_FIRST = 353  # draft-hall-prdr: one reply a recipient follows, then one for the message
 
 # States of the automaton that looks for the end of content (RFC 5321 4.1.1.4): what the octets before this one were.
 # Content begins after the CRLF of the DATA line, so its first octet stands at a line's beginning.
-MIDDLE, AFTER_CR, LINE_START, DOT_AT_START, DOT_CR, AFTER_LF, ODD_START_DOT, ODD_START_DOT_CR = range(8)
+MIDDLE, AFTER_CR, LINE_START, DOT_AT_START, DOT_CR, AFTER_LF, ODD_START_DOT, ODD_START_DOT_CR, DOT_CR_CR = range(9)
+# DOT_CR_CR: as AFTER_CR, but an LF next makes the lone dot's line end CRCRLF.
 
 
 @kernel
@@ -104,6 +106,14 @@ def read_content(
             0  # octets of a lone dot with other line ends that ended with this octet, negative: with the one before it
         )
         own = 0  # 1: that dot was counted as one to take away
+        if m == DOT_CR_CR:
+            if b == LF and S[c, st.ODD_END] == offset + p - start - 2:
+                S[c, st.ODD_SEGMENT] = k
+                S[c, st.ODD_POS] = p
+                S[c, st.ODD_MARK] += 2
+                S[c, st.ODD_RAW] = S[c, st.CONTENT_RAW] + p - start
+                S[c, st.ODD_END] = offset + p - start
+            m = AFTER_CR
         if m == MIDDLE or m == AFTER_CR or m == AFTER_LF:
             if b == CR:
                 m = AFTER_CR
@@ -142,7 +152,7 @@ def read_content(
             stuffed += 1
             odd = -2
             own = 1
-            m = AFTER_CR if b == CR else (ODD_START_DOT if b == DOT else MIDDLE)
+            m = DOT_CR_CR if b == CR else (ODD_START_DOT if b == DOT else MIDDLE)
         elif m == ODD_START_DOT:
             if b == LF:
                 odd = 2
@@ -156,7 +166,7 @@ def read_content(
             m = LINE_START
         else:
             odd = -2
-            m = AFTER_CR if b == CR else (ODD_START_DOT if b == DOT else MIDDLE)
+            m = DOT_CR_CR if b == CR else (ODD_START_DOT if b == DOT else MIDDLE)
         if odd:
             S[c, st.CONTENT_ODDITIES] |= st.ODD_DOT
             if S[c, st.ODD_SEGMENT] < 0:
@@ -174,3 +184,19 @@ def read_content(
         end = offset + p - start
         nr = end_content(S, c, R, nr, Q, k, S[c, st.CONTENT_RAW], 3, stuffed, end, S[c, st.CONTENT_ODDITIES])
     return p, nr
+
+
+@kernel
+def replies_due(S: Table, c: int, Q: Table, k: int, code: int) -> Any:
+    """Count a reply to the content; returns how many are still to come (LMTP, PRDR: one a recipient)."""
+    due = Q[k, st.Q_DUE]
+    if due < 0:
+        return 0
+    if due == 0:
+        due = 1
+        if code == PRDR_FIRST:
+            due = S[c, st.RECIPIENTS] + 2
+        elif S[c, st.LMTP]:
+            due = max(1, S[c, st.RECIPIENTS])
+    Q[k, st.Q_DUE] = due - 1
+    return due - 1

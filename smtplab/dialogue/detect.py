@@ -18,17 +18,20 @@ from smtplab.capture.connections import Connections
 from smtplab.capture.packets import Packets
 from smtplab.capture.records import be32
 from smtplab.kernels import Buffer, Column, Flags, Slots, Table, entry, kernel
+from smtplab.smtp import proxy
 from smtplab.smtp.verbs import SPOKEN
 
 PORTS = (24, 25, 465, 587, 2525)
 IMPLICIT_TLS_PORT = 465
 
 # What a side was heard to say, as bits.
-REPLY, SMTP_BANNER, VERB, SMTP_LINE, TLS_HELLO, ALPN_SMTP = 1, 2, 4, 8, 16, 32
+REPLY, SMTP_BANNER, VERB, SMTP_LINE, TLS_HELLO, ALPN_SMTP, HTTP = 1, 2, 4, 8, 16, 32, 64
 
 # Fields of the listener, one row a stream.
-COLUMN, WORD, TAIL, CODE, NEXT, HEARD, LISTENED = range(7)
-LISTENER_FIELDS = 7
+COLUMN, WORD, TAIL, CODE, NEXT, HEARD, LISTENED, FIRST, STARTED, HEAD, OPENING, LEFT = range(12)
+LISTENER_FIELDS = 12
+# FIRST: the first packet with payload, from 1. The last four are those of `begin`; OPENING is one of these:
+BINARY, LINE, REQUEST = 1, 2, 3  # a PROXY header of version 2, of version 1, an HTTP request that opens a tunnel
 
 # Only the beginning of a packet is listened to: a line of SMTP that is longer before it says what it is would be new.
 # A stream that nobody understood in its first 64 KiB is listened to at each packet's first octets only.
@@ -42,6 +45,16 @@ def _word(text: str) -> int:
 
 
 EHLO, HELO, LHLO, MAIL, RCPT, SMTP = (_word(w) for w in ("EHLO", "HELO", "LHLO", "MAIL", "RCPT", "SMTP"))
+PROX, CONN, EMPTY_LINE = _word("PROX"), _word("CONN"), _word("\r\n\r\n")
+SIGNED = int.from_bytes(proxy.SIGNATURE[:6], "big")  # enough to tell it: no line begins so
+TLS_RECORD = 0x1603  # a handshake record of any version (RFC 8446 5.1)
+HELLO_OCTETS = (
+    1024  # listened to of a ClientHello: some packets, at the beginning of each of which its protocols are looked for
+)
+LONGEST_PROXY_LINE = 107  # octets (haproxy, proxy-protocol.txt 2.1)
+HTTP_WORDS = np.array(
+    [_word(w) for w in ("GET ", "POST", "HEAD", "PUT ", "OPTI", "DELE", "CONN", "HTTP", "PRI ")], np.int64
+)
 
 
 @kernel
@@ -105,6 +118,67 @@ def alpn_is_smtp(buf: Buffer, p: int, e: int) -> Any:
     return False
 
 
+@kernel
+def begin(buf: Buffer, p: int, e: int, L: Table, s: int, http_words: Column) -> Any:
+    """Read [p, e) as the beginning of a stream: TLS, HTTP, or what a proxy sends before either; returns where lines may begin.
+
+    HEAD collects the first octets, of which STARTED counts them (-1: it is known what they are). A PROXY header and the request
+    that opens a tunnel are passed over, and what follows is a beginning again; only a binary header is not listened to.
+    """
+    lines_from = p
+    while p < e and L[s, STARTED] >= 0:
+        b = int(buf[p]) & 255
+        p += 1
+        n = L[s, STARTED] + 1
+        L[s, STARTED] = n
+        kind = L[s, OPENING]
+        if kind == BINARY:
+            lines_from = p
+            if n == 15:
+                L[s, LEFT] = b << 8
+            elif n == 16:
+                L[s, LEFT] += b
+            over = n >= 16 and n - 16 >= L[s, LEFT]
+            if over:
+                L[s, COLUMN] = 0
+                L[s, WORD] = 0
+                L[s, TAIL] = 0
+                L[s, CODE] = 0
+        elif kind == LINE:
+            over = b == 10 or n > LONGEST_PROXY_LINE
+        elif kind == REQUEST:
+            L[s, HEAD] = ((L[s, HEAD] << 8) | b) & 0xFFFFFFFF
+            over = L[s, HEAD] == EMPTY_LINE
+            if n > PATIENCE:
+                L[s, STARTED] = -1
+        else:
+            L[s, HEAD] = (L[s, HEAD] << 8) | b
+            over = False
+            if n == 4:
+                for k in range(len(http_words)):
+                    if http_words[k] == L[s, HEAD]:
+                        L[s, HEARD] |= HTTP
+                        L[s, STARTED] = -1
+                if L[s, HEAD] == CONN:
+                    L[s, STARTED] = n
+                    L[s, OPENING] = REQUEST
+                elif L[s, HEAD] == PROX:
+                    L[s, OPENING] = LINE
+            elif n == 6:
+                if L[s, HEAD] == SIGNED:
+                    L[s, OPENING] = BINARY
+                    lines_from = p
+                else:
+                    if L[s, HEAD] >> 32 == TLS_RECORD and b == 1:
+                        L[s, HEARD] |= TLS_HELLO
+                    L[s, STARTED] = -1
+        if over:
+            L[s, STARTED] = 0
+            L[s, HEAD] = 0
+            L[s, OPENING] = 0
+    return lines_from
+
+
 @entry
 def hear(
     buf: Buffer,
@@ -116,6 +190,7 @@ def hear(
     side: Flags,
     L: Table,
     first_words: Column,
+    http_words: Column,
 ) -> Any:
     """Listen to every packet with payload; `L` has a row a stream, `2 * connection + side`."""
     for i in range(len(pos)):
@@ -127,19 +202,25 @@ def hear(
             continue
         seq = be32(buf, tcp_at[i] + 4)
         p = pos[i]
-        if L[s, LISTENED] == 0 and n > 5 and int(buf[p]) == 22 and int(buf[p + 1]) == 3 and int(buf[p + 5]) == 1:
-            L[s, HEARD] |= TLS_HELLO
-            if alpn_is_smtp(buf, p, p + min(n, 2048)):
-                L[s, HEARD] |= ALPN_SMTP
-        if seq != L[s, NEXT] or L[s, LISTENED] > PATIENCE:
+        e = p + n
+        if L[s, FIRST] == 0:
+            L[s, FIRST] = i + 1
+        elif seq != L[s, NEXT]:
+            L[s, STARTED] = -1
+        expected = L[s, STARTED] >= 0 or seq == L[s, NEXT]
+        if L[s, STARTED] >= 0:
+            p = begin(buf, p, e, L, s, http_words)
+        if L[s, HEARD] & TLS_HELLO and L[s, LISTENED] < HELLO_OCTETS and alpn_is_smtp(buf, p, min(e, p + 2048)):
+            L[s, HEARD] |= ALPN_SMTP
+        if not expected or L[s, LISTENED] > PATIENCE:
             L[s, COLUMN] = 0  # not the packet expected: taken as the beginning of a line
             L[s, WORD] = 0
             L[s, TAIL] = 0
             L[s, CODE] = 0
-        take = min(n, LISTEN_OCTETS)
+        take = min(e - p, LISTEN_OCTETS)
         L[s, HEARD] |= listen(buf, p, p + take, L, s, first_words)
         L[s, LISTENED] += take
-        L[s, NEXT] = (seq + n) & 0xFFFFFFFF if take == n else -1
+        L[s, NEXT] = (seq + n) & 0xFFFFFFFF if p + take == e or L[s, STARTED] >= 0 else -1
 
 
 @dataclass(slots=True)
@@ -148,6 +229,8 @@ class Heard:
 
     smtp: NDArray[np.bool_]
     client: NDArray[np.int64]  # side of the client, 0 or 1
+    # `(n, 2)`: packets with which something else begins on a port of SMTP, and TLS_HELLO or HTTP
+    foreign: NDArray[np.int64]
 
 
 def detect(packets: Packets, found: Connections) -> Heard:
@@ -157,7 +240,7 @@ def detect(packets: Packets, found: Connections) -> Heard:
     listeners[:, NEXT] = -1
     four = np.array([_word(verb) for verb in SPOKEN if len(verb) == 4], np.int64)
     p = packets
-    hear(p.buf, p.tcp, p.pos, p.size, p.captured, found.connection, found.side, listeners, four)
+    hear(p.buf, p.tcp, p.pos, p.size, p.captured, found.connection, found.side, listeners, four, HTTP_WORDS)
     heard = listeners[:, HEARD].reshape(-1, 2)
     source, target = rows[:, tcp.SOURCE_PORT], rows[:, tcp.TARGET_PORT]
     known_port = np.isin(source, PORTS) | np.isin(target, PORTS)
@@ -168,7 +251,12 @@ def detect(packets: Packets, found: Connections) -> Heard:
         | (known_port & (either & (VERB | REPLY) > 0))
         | ((either & TLS_HELLO > 0) & (tls_port | (either & ALPN_SMTP > 0)))
     )
-    return Heard(smtp, _client(rows, heard, np.isin(source, PORTS), np.isin(target, PORTS)))
+    strange = np.flatnonzero(known_port & ~smtp & (either & (TLS_HELLO | HTTP) > 0))
+    first = listeners[:, FIRST].reshape(-1, 2)[strange] - 1
+    begins = np.where(heard[strange, 0] & (TLS_HELLO | HTTP) > 0, first[:, 0], first[:, 1])
+    foreign = np.stack([begins, np.where(either[strange] & TLS_HELLO > 0, TLS_HELLO, HTTP)], axis=1)
+    client = _client(rows, heard, np.isin(source, PORTS), np.isin(target, PORTS))
+    return Heard(smtp, client, foreign)
 
 
 def _client(

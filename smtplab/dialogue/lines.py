@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -114,6 +114,8 @@ class Lines:
         """The contents that had not ended."""
         return self.followed.open_content
 
+    foreign: Integers = field(default_factory=lambda: np.empty((0, 2), np.int64))  # as in `detect.Heard`
+
     @property
     def sessions(self) -> int:
         """How many there are."""
@@ -174,7 +176,10 @@ def read_lines(packets: Packets, wanted: Wanted | None = None) -> Lines:
         narrow, (packets.frame, packets.ip, packets.tcp, packets.size)
     )
     segments = Segments(followed.segments, dealt.streams, dealt.stream, dealt.new, dealt.status)
-    return _paired(packets, found, rows, client, segments, followed, mute_ones)
+    lines = _paired(packets, found, rows, client, segments, followed, mute_ones)
+    if wanted is None or wanted.all:  # else only what was asked for
+        lines.foreign = heard.foreign
+    return lines
 
 
 def _paired(

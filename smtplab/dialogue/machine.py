@@ -16,6 +16,7 @@ from smtplab.capture.layout import LENGTH, STREAM
 from smtplab.capture.packets import Octets
 from smtplab.dialogue import state as st
 from smtplab.dialogue import tables
+from smtplab.dialogue.beginnings import turn
 from smtplab.dialogue.chunks import end_chunk
 from smtplab.dialogue.client import advance
 from smtplab.dialogue.command_lines import break_line
@@ -60,7 +61,7 @@ def run(
     """
     for k in range(lo, hi):
         c = G[k, STREAM] >> 1
-        if G[k, STREAM] & 1 == 0:
+        if G[k, STREAM] & 1 == S[c, st.SWAPPED]:
             if S[c, st.CLIENT_SEGMENT] < 0:
                 S[c, st.CLIENT_SEGMENT] = k
                 S[c, st.CLIENT_USED] = 0
@@ -72,12 +73,26 @@ def run(
             nr = advance(buf, words, masks, G, k, S, c, R, nr, Q, verb_words, waits)
             if nr < 0:
                 return k, ending, -1 - nr
+            if S[c, st.TURNING]:
+                if S[c, st.MODE] == st.WAIT:
+                    S[c, st.MODE] = st.COMMAND  # sent behind TURN: never answered
+                    continue
+                if nr + 4 >= R.shape[0]:
+                    return k, ending, nr
+                if S[c, st.LINE_LENGTH] > 0:
+                    nr = break_line(S, c, S[c, st.CLIENT_SEGMENT], -1, R, nr, Q, st.UNFINISHED)
+                turn(k, S, c, Q)
+                break
             if S[c, st.SERVER_USED] >= G[k, LENGTH]:
                 break
             if nr + 4 >= R.shape[0] or Q[0, st.Q_NUMBER] + 4 >= Q.shape[0]:
                 return k, ending, nr
             nr = read_server(buf, words, masks, G, k, S, c, R, nr, Q)
         S[c, st.SERVER_USED] = 0
+        if S[c, st.CLIENT_SEGMENT] == k:  # the roles have swapped in it: what is left of it are commands
+            nr = advance(buf, words, masks, G, k, S, c, R, nr, Q, verb_words, waits)
+            if nr < 0:
+                return k, ending, -1 - nr
     for c in range(ending, S.shape[0]):
         while True:
             if S[c, st.MODE] == st.WAIT:

@@ -61,6 +61,7 @@ class Timeline:
     quit_: Flags  # QUIT was sent: what is left is the server's to do
     opaque: Integers  # when undecrypted TLS began, -1 never
     sending: Integers  # the transaction whose content had not ended at the end, 0 none
+    swapped: Flags  # of each command, whether the TCP server sent it, by TURN
 
 
 @dataclass(slots=True)
@@ -105,12 +106,13 @@ def stretches(t: Timeline) -> Stretches:
     tls = t.opaque >= 0
     left = np.where(tls, TLS, np.where(t.sending > 0, CONTENT, CLOSE))
     command = np.arange(n)
+    turned = t.swapped.astype(np.int64)
     waiting = np.where(t.carries, CONTENT, t.phase)  # the phase while the client is waited for
     pieces = [  # session, order in it, phase, transaction, start, end, whether the client is waited for, command
         (sessions, -2 + none, CONNECT + none, none, t.start, begun, none, none - 1),
         (sessions, -1 + none, GREETING + none, none, begun, greeted, none, none - 1),
-        (t.session, 2 * command, waiting, t.transaction, before, sent, 1 + 0 * command, -1 + 0 * command),
-        (t.session, 2 * command + 1, t.phase, t.transaction, sent, last, 0 * command, command),
+        (t.session, 2 * command, waiting, t.transaction, before, sent, 1 - turned, -1 + 0 * command),
+        (t.session, 2 * command + 1, t.phase, t.transaction, sent, last, turned, command),
         (sessions, 2 * n + 2 + none, left, t.sending, final, t.end, np.where(t.quit_ | tls, 0, 1), none - 1),
     ]  # fmt: skip
     session, order, phase, transaction, start, stop, client, command = (

@@ -6,15 +6,16 @@ from typing import Any
 
 from smtplab.capture.layout import ACKED, LENGTH, OFFSET, POS
 from smtplab.dialogue import state as st
-from smtplab.dialogue.command_lines import (
-    take_for_accepted,
-)
-from smtplab.dialogue.content import begin_content, end_content
+from smtplab.dialogue.beginnings import open_tunnel
+from smtplab.dialogue.command_lines import take_for_accepted
+from smtplab.dialogue.content import DOT_CR, ODD_START_DOT_CR, begin_content, end_content, replies_due
 from smtplab.dialogue.searching import find_odd
 from smtplab.dialogue.verb_numbers import (
+    V_ATRN,
     V_AUTH,
     V_AUTH_RESPONSE,
     V_BDAT,
+    V_BURL,
     V_DATA,
     V_DATA_END,
     V_EHLO,
@@ -26,14 +27,15 @@ from smtplab.dialogue.verb_numbers import (
     V_RCPT,
     V_RSET,
     V_STARTTLS,
+    V_TURN,
     V_VRFY,
+    V_X_EXPS,
     V_XCLIENT,
-)
+)  # fmt: skip
 from smtplab.dialogue.written import dequeue, write
 from smtplab.kernels import Buffer, Table, Words, kernel
 
 CR, LF, BLANK, TAB, HYPHEN = 13, 10, 32, 9, 45
-PRDR_FIRST = 353  # draft-hall-prdr: one reply a recipient follows, then one for the message
 ANY_NUMBER = 1 << 62
 # A reply that names another command than the oldest looks for it among so many: ten times the recipients that a server must
 # accept (RFC 5321 4.5.3.1.8). Without a limit, replies to nothing would each search a queue as long as the session.
@@ -57,7 +59,7 @@ def read_reply(
     start = p
     if S[c, st.REPLY_LENGTH] == 0:
         b = int(buf[p]) & 255
-        if (offset == 0 or S[c, st.TLS_DUE]) and 20 <= b <= 23:
+        if (offset == S[c, st.SERVER_BEGIN] or S[c, st.TLS_DUE]) and 20 <= b <= 23:
             S[c, st.SERVER_TLS] = offset
             return e, nr, 0
         S[c, st.REPLY_SEGMENT] = k
@@ -146,7 +148,7 @@ def says_what_it_answers(code: int, lines: int, verb: int) -> Any:
     if code == 221:
         return 1 if verb == V_QUIT else -1
     if code == 334:
-        return 1 if verb == V_AUTH or verb == V_AUTH_RESPONSE else -1
+        return 1 if verb == V_AUTH or verb == V_AUTH_RESPONSE or verb == V_X_EXPS else -1
     if code == 220:
         return 1 if verb == V_STARTTLS or verb == V_XCLIENT else -1
     if (
@@ -189,7 +191,7 @@ def follow(S: Table, c: int, verb: int, reply_class: int) -> Any:
             begin_content(S, c)
         else:
             S[c, st.MODE] = st.COMMAND
-    elif verb == V_AUTH or verb == V_AUTH_RESPONSE:
+    elif verb == V_AUTH or verb == V_AUTH_RESPONSE or verb == V_X_EXPS:
         S[c, st.MODE] = st.ANSWER if reply_class == 3 else st.COMMAND
     elif verb == V_STARTTLS:
         S[c, st.MODE] = st.COMMAND
@@ -205,6 +207,8 @@ def follow(S: Table, c: int, verb: int, reply_class: int) -> Any:
         S[c, st.LMTP] = 1 if verb == V_LHLO else 0
     elif verb == V_DATA_END:
         S[c, st.RECIPIENTS] = 0
+    elif accepted and (verb == V_TURN or verb == V_ATRN):
+        S[c, st.TURNING] = 1
 
 
 @kernel
@@ -214,6 +218,14 @@ def end_without_mark(S: Table, c: int, R: Table, nr: int, Q: Table, G: Table, ac
     If so the content ends there, what follows is read again as commands, and the row of its DATA-END is written; but a reply
     that acknowledges neither answers nothing (a server may refuse a message before its end).
     """
+    dot = S[c, st.DOT_STATE]
+    if S[c, st.ODD_SEGMENT] < 0 and (dot == DOT_CR or dot == ODD_START_DOT_CR):
+        # a dot and a CR, with which everything that the server has seen ends: the LF was not what it waited for
+        k = S[c, st.CLIENT_SEGMENT]
+        end = G[k, OFFSET] + S[c, st.CLIENT_USED]
+        if end <= acked:
+            odd = S[c, st.CONTENT_ODDITIES] | st.ODD_DOT
+            return end_content(S, c, R, nr, Q, k, S[c, st.CONTENT_RAW], 2, S[c, st.CONTENT_STUFFED], end, odd)
     if S[c, st.ODD_SEGMENT] >= 0 and S[c, st.ODD_END] <= acked and S[c, st.REREAD] < MOST_REREAD:
         now = S[c, st.CLIENT_SEGMENT]
         S[c, st.REREAD] += G[now, OFFSET] + S[c, st.CLIENT_USED] - S[c, st.ODD_END]
@@ -250,26 +262,13 @@ def take_up(S: Table, c: int, Q: Table, code: int, acked: int) -> Any:
 
 
 @kernel
-def replies_due(S: Table, c: int, Q: Table, k: int, code: int) -> Any:
-    """Count a reply to the content; returns how many are still to come (LMTP, PRDR: one a recipient)."""
-    due = Q[k, st.Q_DUE]
-    if due == 0:
-        due = 1
-        if code == PRDR_FIRST:
-            due = S[c, st.RECIPIENTS] + 2
-        elif S[c, st.LMTP]:
-            due = max(1, S[c, st.RECIPIENTS])
-    Q[k, st.Q_DUE] = due - 1
-    return due - 1
-
-
-@kernel
 def answer(R: Table, nr: int, S: Table, c: int, Q: Table, G: Table) -> Any:
     """Pair the reply just written with the command it answers, and let it change the modes; returns the number of rows."""
     row = nr - 1
     code = R[row, st.CODE]
     lines = R[row, st.LINES]
     if code < 0:
+        open_tunnel(R, row, S, c, Q, G)
         return nr  # a line without a code: nobody can say what it answers
     reply_class = code // 100
     if reply_class < 2 or reply_class > 5:
@@ -277,7 +276,9 @@ def answer(R: Table, nr: int, S: Table, c: int, Q: Table, G: Table) -> Any:
     acked = S[c, st.REPLY_ACKED]
     if acked < 0:
         acked = ANY_NUMBER
-    if R[row, st.NUMBER] == 0 and (code == 220 or (S[c, st.BEGINS] and code in (421, 521, 554))):
+    due = S[c, st.UNGREETED]
+    S[c, st.UNGREETED] = 0
+    if (due or R[row, st.NUMBER] == 0) and (code == 220 or ((due or S[c, st.BEGINS]) and code in (421, 521, 554))):
         return nr  # the greeting
     k = choose(S, c, Q, code, lines, acked)
     if k < 0 and S[c, st.MODE] == st.CONTENT and reply_class != 3:
@@ -296,7 +297,7 @@ def answer(R: Table, nr: int, S: Table, c: int, Q: Table, G: Table) -> Any:
     verb = Q[k, st.Q_VERB]
     R[row, st.ANSWERS] = Q[k, st.Q_NUMBER]
     R[row, st.VERB] = verb
-    if (verb == V_DATA_END or verb == V_BDAT) and replies_due(S, c, Q, k, code) > 0:
+    if (verb == V_DATA_END or verb == V_BDAT or verb == V_BURL) and replies_due(S, c, Q, k, code) > 0:
         return nr
     dequeue(Q, S, c)
     if S[c, st.LOST] and S[c, st.QUEUE_HEAD] < 0:

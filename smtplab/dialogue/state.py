@@ -57,16 +57,23 @@ GAP_BEFORE = 60  # octets of the client are missing between the last command and
 SERVER_LOST = 61  # end of the server's last gap: a command whose sender had not seen so far may be answered inside it
 REREAD = 62  # octets read again because a reply ended content at an odd dot before them
 REPLY_TAIL, TAIL_ACKED = 63, 64  # code of a multi-line reply that a gap broke (0 none), and its REPLY_ACKED
-STATE_FIELDS = 65
+# who speaks which role, and where SMTP begins
+SWAPPED = 65  # 1: an accepted TURN or ATRN has made a client of the TCP server
+TURNING = 66  # 1: such a reply was read just now
+UNGREETED = 67  # 1: the next reply may be a greeting, for the roles have swapped or a tunnel was opened
+TUNNEL = 68  # 1: the client's first line is HTTP's CONNECT; 2: it was answered by a line without a code
+CLIENT_BEGIN, SERVER_BEGIN = 69, 70  # offsets at which each side's SMTP, or its TLS, begins
+PREAMBLE_LEFT = 71  # of a PROXY header: octets still to come, as far as known; -1: what looked like one was none
+STATE_FIELDS = 72
 
 # --- modes
-COMMAND, WAIT, CONTENT, CHUNK, ANSWER, TLS = range(6)
+COMMAND, WAIT, CONTENT, CHUNK, ANSWER, TLS, PREAMBLE = range(7)
 
 # --- one row an unanswered command; row 0 heads the list of free rows and counts those ever used
 Q_VERB, Q_NUMBER, Q_END, Q_NEXT, Q_DUE, Q_ACKED = range(6)
 QUEUE_FIELDS = 6
-# Q_END: octets of the client's stream up to the command's end. Q_DUE: replies still to come, 0 before the first. Q_ACKED: as
-# CLIENT_ACKED when it was sent.
+# Q_END: octets of the client's stream up to the command's end. Q_DUE: replies still to come, 0 before the first, -1 one in any
+# case. Q_ACKED: as CLIENT_ACKED when it was sent.
 
 # --- the rows written, lines as places: nothing is copied
 # of both kinds
@@ -83,8 +90,8 @@ REPLY_FIELDS = 14
 # of a command
 WORD = 13  # octets of the first word
 BODY_SEGMENT, BODY_POS, BODY_RAW, BODY_STUFFED = 14, 15, 16, 17  # content or chunk: place, octets as sent, stuffed dots
-LAST = 18  # BDAT LAST
-DECLARED = 19  # BDAT's size, -1 invalid
+LAST = 18  # BDAT or BURL LAST
+DECLARED = 19  # BDAT's size, -1 invalid; of a binary PROXY header, the octets behind its first 16
 COMMAND_FIELDS = 20
 KIND = 20
 ROW_FIELDS = 21

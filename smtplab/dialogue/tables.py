@@ -15,8 +15,8 @@ EFFECTS = (states.NOTHING, states.OPENS, states.ENDS)
 
 @functools.cache
 def verb_words() -> NDArray[np.int64]:
-    """Each verb's letters as two numbers, `(verbs, 2)`; -1 for the pseudo-verbs, which no client can say."""
-    words = [verbs.packed(v) if v in verbs.SPOKEN else (-1, -1) for v in verbs.VERBS]
+    """Each verb's letters as two numbers, and how many they are: `(verbs, 3)`; -1 for the pseudo-verbs, which no client can say."""
+    words = [(*verbs.packed(v), len(v)) if v in verbs.SPOKEN else (-1, -1, -1) for v in verbs.VERBS]
     return np.array(words, np.int64)
 
 

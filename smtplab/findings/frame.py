@@ -8,14 +8,20 @@ import pandas as pd
 import pyarrow as pa
 
 from smtplab import schema
-from smtplab.findings import loss, strays
+from smtplab.findings import bends, loss, offers, pairing, setting, strays
 from smtplab.findings.row import Finding
 from smtplab.frames import columns
 
 if TYPE_CHECKING:
     from smtplab.frames.capture import Capture
 
-RULES = (loss.damage, loss.gaps, loss.one_sided, strays.strays)
+RULES = (
+    loss.damage, loss.gaps, loss.one_sided, strays.strays,
+    setting.foreign, setting.http, setting.tls, setting.proxied, setting.swapped, setting.early,
+    offers.unoffered, offers.unknown, offers.malformed, offers.declared,
+    pairing.unasked, pairing.unanswered, pairing.codes, pairing.enhanced,
+    bends.odd_lines, bends.content_end, bends.content_early, bends.chunks, bends.stray_credentials,
+)  # fmt: skip
 NUMBERS = ("session", "transaction", "command", "frame", "file")
 
 

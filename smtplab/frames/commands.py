@@ -139,6 +139,7 @@ def commands(wire: Wire, envelope: Envelopes) -> pd.DataFrame:
             "reply_file": columns.maybe(wire.file(reply_packet), none),
             "size": command[st.OCTETS],
             "complete": wire.whole,
+            "swapped": wire.swapped(command),
         },
     )
 
@@ -168,5 +169,6 @@ def replies(wire: Wire) -> pd.DataFrame:
             "frame": wire.frame(wire.reply_packet),
             "file": wire.file(wire.reply_packet),
             "complete": (reply[st.ODDITIES] & (st.GAP | st.UNFINISHED)) == 0,
+            "swapped": wire.swapped(reply),
         },
     )

@@ -73,9 +73,10 @@ def _commands(session: SessionFrames, start: pd.Timestamp) -> Iterator[Event]:
         "frame",
         "file",
         "complete",
+        "swapped",
     )
     for at, row in zip(nanoseconds(frame["time"], start), cells_of(frame, *names), strict=True):
-        number, verb, line, phase, code, transaction, reply, pipelined, size, packet, file, complete = row
+        number, verb, line, phase, code, transaction, reply, pipelined, size, packet, file, complete, swapped = row
         # A dot after a refused DATA ended nothing: it stays a command.
         content = verb == "DATA-END" and previous[0] == "DATA" and previous[1] in (None, 354)
         turn = whole(transaction)
@@ -86,7 +87,7 @@ def _commands(session: SessionFrames, start: pd.Timestamp) -> Iterator[Event]:
         yield Event(
             kind="content" if content or verb == "BDAT" else "command",
             at=at,
-            from_client=True,
+            from_client=not swapped,
             text="" if content else word(line),
             phase="content" if content or verb == "BDAT" else word(phase),
             key=f"command-{number}",
@@ -107,16 +108,16 @@ def _commands(session: SessionFrames, start: pd.Timestamp) -> Iterator[Event]:
 def _replies(session: SessionFrames, start: pd.Timestamp, commands: Sequence[Event]) -> Iterator[Event]:
     frame = session.replies
     by_number = {event.number: event for event in commands}
-    names = ("reply", "command", "code", "text", "frame", "file", "complete")
+    names = ("reply", "command", "code", "text", "frame", "file", "complete", "swapped")
     for at, row in zip(nanoseconds(frame["time"], start), cells_of(frame, *names), strict=True):
-        number, command, code, text, packet, file, complete = row
+        number, command, code, text, packet, file, complete, swapped = row
         answered = by_number.get(-1 if whole(command) is None else int(command))
         phase = "" if answered is None else "end-of-data" if answered.kind == "content" else answered.phase
         lines = reply_lines(word(text), whole(code))
         yield Event(
             kind="reply",
             at=at,
-            from_client=False,
+            from_client=bool(swapped),
             text="\n".join(lines),
             phase=phase,
             key=f"reply-{number}",

@@ -20,6 +20,7 @@ from smtplab.dialogue.lines import Lines
 from smtplab.frames import columns
 from smtplab.frames.columns import Integers, at
 from smtplab.frames.transactions import ACCEPTED, RCPT, Transactions
+from smtplab.frames.wire import Wire
 from smtplab.smtp import verbs
 from smtplab.tls import hello
 
@@ -61,7 +62,7 @@ def sessions(t: Transactions) -> pd.DataFrame:
     missing = streams[0::2, layout.MISSING] + streams[1::2, layout.MISSING]
     rcpt = (verb == RCPT) & (lines.code // 100 == 2)
 
-    tls, hellos_seen = _tls(lines)
+    tls, hellos_seen = _tls(wire)
     login = [wire.login.get(s) for s in range(count)]
     outcomes = np.array([str(None if entry is None else entry.ok) for entry in login], str)
     accepted = t.session[t.outcome == ACCEPTED]
@@ -82,10 +83,10 @@ def sessions(t: Transactions) -> pd.DataFrame:
             "tls_cipher": columns.text([seen.cipher for seen in hellos_seen]),
             "tls_sni": columns.text([seen.sni for seen in hellos_seen]),
             "decrypted": np.zeros(count, bool),
-            "banner": columns.text(columns.chosen(wire.replies.text, _banners(lines))),
+            "banner": columns.text(columns.chosen(wire.replies.text, _banners(wire))),
             "helo": columns.text(columns.chosen(wire.arguments, wire.last_hello)),
             "extensions": _extensions(columns.chosen(wire.replies.text, offered)),
-            "auth_mechanism": columns.text([None if entry is None else entry.mechanism for entry in login]),
+            "auth_mechanism": columns.text([None if entry is None else entry.mechanism or None for entry in login]),
             "auth_identity": columns.text([None if entry is None else entry.identity for entry in login]),
             "auth_ok": columns.maybe_true(outcomes == "True", outcomes == "None"),
             "commands": np.diff(lines.first_command),
@@ -136,16 +137,10 @@ def _ipv6(octets: Octets) -> pa.Array:
     return columns.words(inverse, [str(ipaddress.IPv6Address(address)) for address in map(bytes, distinct.tolist())])
 
 
-def _banners(lines: Lines) -> Integers:
+def _banners(wire: Wire) -> Integers:
     """Of each session, its greeting: the first reply, where it answers nothing and is a 220, or a refusal to talk."""
-    first = lines.first_reply[:-1]
-    found = np.full(lines.sessions, -1, np.int64)
-    some = np.flatnonzero(np.diff(lines.first_reply) > 0)
-    rows = first[some]
-    code = lines.reply[st.CODE][rows]
-    good = (lines.command_of[rows] < 0) & np.isin(code, [220, 421, 521, 554])
-    found[some[good]] = rows[good]
-    return found
+    good = np.isin(at(wire.lines.reply[st.CODE], wire.greetings), [220, 421, 521, 554])
+    return np.where(good, wire.greetings, -1)
 
 
 def _extensions(text: pa.Array) -> pd.Series[Any]:
@@ -166,18 +161,20 @@ class Seen:
         self.answered = chosen is not None
 
 
-def _tls(lines: Lines) -> tuple[Integers, list[Seen]]:
+def _tls(wire: Wire) -> tuple[Integers, list[Seen]]:
     """How TLS began in each session, and what its hellos said."""
+    lines = wire.lines
     count = lines.sessions
     nothing = Seen(b"", b"")
     seen = [nothing] * count
     how = np.full(count, NO_TLS, np.int64)
-    begun = lines.state[:, [st.CLIENT_TLS, st.SERVER_TLS]]
+    begun = wire.tls_begun
+    asked = begun > lines.state[:, [st.CLIENT_BEGIN, st.SERVER_BEGIN]]  # not as the first that was said
     due = lines.state[:, st.TLS_DUE] == 1
     for session in np.flatnonzero((begun >= 0).any(1)).tolist():
         streams = [_from(lines, 2 * session + side, int(begun[session, side])) for side in (0, 1)]
         seen[session] = Seen(*streams)
-        if begun[session].max() > 0 or due[session]:
+        if asked[session].any() or due[session]:
             how[session] = STARTTLS
         elif seen[session].answered:
             how[session] = IMPLICIT

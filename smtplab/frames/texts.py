@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -17,14 +15,15 @@ from smtplab.dialogue import places
 from smtplab.dialogue import state as st
 from smtplab.dialogue.following import DATA_END, spoken, starts
 from smtplab.dialogue.lines import Lines
+from smtplab.frames import echoes
 from smtplab.frames.columns import Integers, Mask, taken
 from smtplab.frames.columns import at as at_rows
 from smtplab.printable import printable
-from smtplab.smtp import auth, verbs
+from smtplab.smtp import auth, credentials, verbs
 
-AUTH, AUTH_RESPONSE, UNKNOWN = (verbs.NUMBER[v] for v in ("AUTH", "AUTH-RESPONSE", "?"))
-BEFORE_INITIAL = re.compile(rb"(?i)auth[ \t]+[^ \t]+[ \t]+")
-SHORTEST_ECHO = 4  # characters of a secret that are looked for in replies: shorter ones stand in any text
+AUTH_RESPONSE, UNKNOWN, PROXY = (verbs.NUMBER[v] for v in ("AUTH-RESPONSE", "?", "PROXY"))
+AUTH_CODES = [235, 334, 535]  # replies that answer nothing else (RFC 4954 6)
+AUTHS = [verbs.NUMBER[v] for v in ("AUTH", "X-EXPS")]
 
 
 def cut(raw: Octets, start: Integers, octets: Integers, dirty: Mask, missing: Mask | None = None) -> pa.Array:
@@ -96,18 +95,12 @@ def command_lines(lines: Lines) -> CommandLines:
     dirty[ends_content] = 0
     odd = command[st.ODDITIES] & (st.BARE_CR | st.CRCRLF | st.GAP | st.UNFINISHED) > 0
     end = start + size
+    binary = (verb == PROXY) & (command[st.DECLARED] >= 0)
+    size[binary] = spoken(command)[binary]  # no line: an LF at its end is part of an address
+    odd |= binary
     word = np.where(verb == AUTH_RESPONSE, -1, command[st.WORD])
     argument = np.minimum(start + word + 1, end)
     return CommandLines(raw, start, size, argument, (dirty > 0) | odd, ends_content & ~seen_dot)
-
-
-def _mask_echoes(raw: Octets, at: Integers, first: int, last: int, secrets: list[bytes]) -> None:
-    """Mask in replies `first` up to `last`, which is excluded, what echoes a secret."""
-    begin, end = int(at[first]), int(at[last])
-    text = raw[begin:end].tobytes()
-    for secret in secrets:
-        text = text.replace(secret, b"*" * len(secret))  # of equal length: every other octet stays in its place
-    raw[begin:end] = np.frombuffer(text, np.uint8)
 
 
 class Secret(NamedTuple):
@@ -118,33 +111,47 @@ class Secret(NamedTuple):
     octets: bytes
 
 
-def secrets_of(lines: CommandLines, verb: Integers) -> list[Secret]:
-    """What AUTH sent: each AUTH-RESPONSE, and of each AUTH its initial response (empty where it has none)."""
-    verb = with_auth(lines, verb)
-    rows = np.flatnonzero((verb == AUTH) | (verb == AUTH_RESPONSE))
-    starts_, ends = lines.start[rows], (lines.start + lines.size)[rows]
+def secrets_of(lines: CommandLines, verb: Integers, session: Integers, code: Integers) -> list[Secret]:
+    """What AUTH sent: each AUTH-RESPONSE, of each AUTH its initial response (empty where it has none), and stray credentials."""
+    stray = _stray(lines, verb, session, code)
+    rows = np.flatnonzero(np.isin(verb, AUTHS) | (verb == AUTH_RESPONSE)).tolist()
     found = []
-    places_ = zip(rows.tolist(), starts_.tolist(), ends.tolist(), lines.argument[rows].tolist(), strict=True)
-    for row, start, end, argument in places_:
-        if verb[row] == AUTH:
-            line = lines.raw[start:end].tobytes()
-            head = BEFORE_INITIAL.match(line)
-            begin = start + head.end() if head else end
-            found.append(Secret(row, begin, line[begin - start :]))
+    for row in sorted({*rows, *stray}):
+        line = lines.line(row)
+        if verb[row] == AUTH_RESPONSE or stray.get(row) == 0:
+            at = 0
         else:
-            found.append(Secret(row, argument, lines.raw[argument:end].tobytes()))
+            at = credentials.place(line)
+        found.append(Secret(row, int(lines.start[row]) + at, line[at:]))
     return found
 
 
-def with_auth(lines: CommandLines, verb: Integers) -> Integers:
-    """The verbs, but AUTH for each line that begins so and is no command: cut by a gap, or with tabs for blanks."""
-    rows = np.flatnonzero((verb == UNKNOWN) & (lines.size >= len(b"AUTH")))
-    for place, octet in enumerate(b"AUTH"):
-        rows = rows[lines.raw[lines.start[rows] + place] & 0xDF == octet]
-    if not len(rows):
-        return verb
-    found = verb.copy()
-    found[rows] = AUTH
+def _stray(lines: CommandLines, verb: Integers, session: Integers, code: Integers) -> dict[int, int]:
+    """Rows that are no commands and carry credentials: 1 behind their first words, 0 from the beginning.
+
+    Lines cut by a gap, with other blanks, in POP3's words; and responses where none was asked for, as far as is known: base64 right
+    behind an AUTH, or answered as AUTH is.
+    """
+    unknown = verb == UNKNOWN
+    found: dict[int, int] = {}
+    rows = np.flatnonzero(unknown & (lines.size >= len(b"AUTH")))
+    first = lines.raw[lines.start[rows]]
+    for row in rows[
+        (first == ord(" ")) | (first == ord("\t")) | np.isin(first & 0xDF, [ord(c) for c in "APX"])
+    ].tolist():
+        if credentials.begins_so(lines.line(row)):
+            found[row] = 1
+    for row in np.flatnonzero(unknown & np.isin(code, AUTH_CODES)).tolist():
+        if row not in found and credentials.looks_like_a_response(lines.line(row)):
+            found[row] = 0
+    after = [*np.flatnonzero(np.isin(verb, AUTHS) | (verb == AUTH_RESPONSE)).tolist(), *found]
+    for row in after:
+        at = row + 1
+        while at < len(verb) and unknown[at] and session[at] == session[row] and at not in found:
+            if not credentials.looks_like_a_response(lines.line(at)):
+                break
+            found[at] = 0
+            at += 1
     return found
 
 
@@ -175,7 +182,7 @@ class ReplyTexts:
         return cut(self.raw, begins, at_rows(self.ends, rows) - begins, at_rows(self.dirty, rows), rows < 0)
 
 
-def reply_texts(lines: Lines, secrets_said: dict[int, list[bytes]]) -> ReplyTexts:
+def reply_texts(lines: Lines, secrets_said: dict[int, set[bytes]]) -> ReplyTexts:
     """Make texts of the replies; `secrets_said` a session, octets that AUTH sent and no text may echo."""
     raw, dirty = lines.followed.server_said, lines.followed.server_dirty
     reply = lines.reply
@@ -185,7 +192,8 @@ def reply_texts(lines: Lines, secrets_said: dict[int, list[bytes]]) -> ReplyText
     # texts are shorter than what they are made from: they are written over it
     places.reply_texts(raw, starts(reply[st.OCTETS]), reply[st.CODE], raw, at, enhanced, last)
     for session, secrets in secrets_said.items():
-        _mask_echoes(raw, at, int(lines.first_reply[session]), int(lines.first_reply[session + 1]), secrets)
+        begin, end = int(at[lines.first_reply[session]]), int(at[lines.first_reply[session + 1]])
+        raw[begin:end] = echoes.mask(raw[begin:end], secrets)
     bad = (dirty > 0) | (reply[st.ODDITIES] & (st.BARE_CR | st.GAP | st.UNFINISHED) > 0)
     raw.resize(int(at[-1]), refcheck=False)  # nothing else refers to what is cut off
     # where nothing is to be repaired, the buffer itself becomes the column
@@ -193,25 +201,14 @@ def reply_texts(lines: Lines, secrets_said: dict[int, list[bytes]]) -> ReplyText
     return ReplyTexts(text, enhanced_codes(enhanced), raw, last, at[1:], bad)
 
 
-def secrets_said(lines: Lines, secrets: list[Secret], identity: dict[int, str | None]) -> dict[int, list[bytes]]:
-    """What AUTH sent, a session: as sent and decoded, longest first, so that an echo of it can be masked; but not the identity."""
+def secrets_said(lines: Lines, secrets: list[Secret], known: dict[int, set[bytes]]) -> dict[int, set[bytes]]:
+    """What AUTH sent, a session, so that echoes of it can be masked; but not who the client said it was (`known`)."""
     said: dict[int, set[bytes]] = {}
     sessions = lines.command[st.SESSION][[secret.row for secret in secrets]].tolist() if secrets else []
     for secret, session in zip(secrets, sessions, strict=True):
-        decoded = _decoded(secret.octets)
-        known = (identity.get(session) or "").encode()
-        said.setdefault(session, set()).update({secret.octets, decoded, *decoded.split(b"\0")} - {known})
-    return {
-        session: sorted((s for s in found if len(s) >= SHORTEST_ECHO), key=len, reverse=True)
-        for session, found in said.items()
-    }
-
-
-def _decoded(text: bytes) -> bytes:
-    try:
-        return base64.b64decode(text, validate=True)
-    except ValueError:
-        return b""
+        if secret.octets not in (auth.EMPTY, auth.CANCEL):
+            said.setdefault(session, set()).update(credentials.secrets(secret.octets))
+    return {session: found - known.get(session, set()) for session, found in said.items()}
 
 
 def enhanced_codes(numbers: NDArray[np.int64]) -> pa.Array:

@@ -48,8 +48,8 @@ def opaque_since(wire: Wire) -> Integers:
     """Of each session, when undecrypted TLS began (nanoseconds, -1 never)."""
     lines = wire.lines
     since = np.full(lines.sessions, -1, np.int64)
-    for stream, field in ((0, st.CLIENT_TLS), (1, st.SERVER_TLS)):
-        offset = lines.state[:, field]
+    for stream in (0, 1):
+        offset = wire.tls_begun[:, stream]
         for session in np.flatnonzero(offset >= 0).tolist():
             for row in lines.segments.of(2 * session + stream):
                 if row[layout.POS] >= 0 and row[layout.OFFSET] + row[layout.LENGTH] > offset[session]:
@@ -68,11 +68,7 @@ def timeline(wire: Wire) -> phases.Stretches:
     syn = rows[:, tcp.SYN_PACKET : tcp.SYN_PACKET + 2]
     both = (syn >= 0).all(1)
     synack = at(syn.reshape(-1), np.arange(lines.sessions) * 2 + 1 - lines.client)
-    greeting = np.full(lines.sessions, -1, np.int64)
-    first = lines.first_reply[:-1]
-    any_reply = np.diff(lines.first_reply) > 0
-    heads = first[any_reply]
-    greeting[any_reply] = np.where(lines.command_of[heads] < 0, wire.reply_time[heads], -1)
+    greeting = np.where(wire.greetings >= 0, at(wire.reply_time, wire.greetings), -1)
     quit_ = np.zeros(lines.sessions, bool)
     quit_[command[st.SESSION][verb == QUIT]] = True
     carries = np.isin(verb, [DATA_END, BDAT]) & (command[st.BODY_SEGMENT] >= 0)
@@ -98,6 +94,7 @@ def timeline(wire: Wire) -> phases.Stretches:
             quit_,
             opaque_since(wire),
             sending,
+            wire.swapped(command),
         )
     )
 

@@ -163,7 +163,7 @@ def transactions(t: Transactions) -> pd.DataFrame:
     envelope_of = np.full(len(lines.command), -1, np.int64)
     envelope_of[envelope.row] = np.arange(len(envelope.row))
     mail = envelope_of[opened]
-    declared = _numbers(columns.chosen(envelope.parameter("SIZE"), mail))
+    declared, is_number = declared_sizes(columns.chosen(envelope.parameter("SIZE"), mail))
     body = pc.utf8_upper(columns.chosen(envelope.parameter("BODY"), mail))
     body_code = pc.fill_null(pc.index_in(body, pa.array(schema.BODY, body.type)), -1).to_numpy()
     utf8 = np.asarray(columns.chosen(envelope.parameter("SMTPUTF8"), mail).is_valid())
@@ -186,7 +186,7 @@ def transactions(t: Transactions) -> pd.DataFrame:
             "reverse_path": columns.text(columns.chosen(envelope.path, mail)),
             "recipients": accepted,
             "rejected": rejected,
-            "declared_size": declared,
+            "declared_size": columns.maybe(declared, ~is_number),
             "body": columns.choice(body_code, schema.BODY),
             "smtputf8": utf8,
             "method": columns.choice(method, schema.METHOD),
@@ -205,11 +205,17 @@ def transactions(t: Transactions) -> pd.DataFrame:
     )  # fmt: skip
 
 
-def _numbers(values: pa.Array) -> pd.Series[Any]:
-    """SIZE=: 1*20DIGIT (RFC 1870 3) as numbers; what is none, or is beyond int64, is missing."""
-    good = pc.fill_null(pc.match_substring_regex(values, r"^[0-9]{1,18}$"), False)
-    numbers = pc.if_else(good, values, pa.scalar("0", values.type)).cast(pa.int64()).to_numpy(zero_copy_only=False)
-    return columns.maybe(numbers, ~np.asarray(good))
+def declared_sizes(values: pa.Array) -> tuple[Integers, Mask]:
+    """SIZE=: 1*20DIGIT (RFC 1870 3) as numbers, and which of them are any: not what is none, nor what is beyond int64."""
+    digits = pc.fill_null(pc.match_substring_regex(values, r"^[0-9]{1,20}$"), False)
+    bare = pc.utf8_ltrim(values, "0")
+    size = pc.utf8_length(bare)
+    small = pc.or_(pc.less(size, 19), pc.and_(pc.equal(size, 19), pc.less_equal(bare, str(np.iinfo(np.int64).max))))
+    good = pc.fill_null(pc.and_(digits, small), False)
+    zero = pc.fill_null(pc.equal(size, 0), False)
+    text = pc.if_else(pc.and_(good, pc.invert(zero)), bare, pa.scalar("0", values.type))
+    numbers: Integers = text.cast(pa.int64()).to_numpy(zero_copy_only=False)
+    return numbers, np.asarray(good)
 
 
 def _recipient_lists(t: Transactions) -> tuple[pd.Series[Any], pd.Series[Any]]:

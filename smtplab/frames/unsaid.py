@@ -18,13 +18,16 @@ def unended(session: SessionFrames, start: pd.Timestamp, commands: Sequence[Even
     if last is None or last["verb"] != "DATA" or whole(last["code"]) != 354 or word(session.row["tls"]) != "none":
         return
     packets = session.packets
-    begun = packets[packets["from_client"] & (packets["new"] > 0) & (packets["time"] >= last["reply_time"])]
+    from_client = not last["swapped"]
+    begun = packets[
+        (packets["from_client"] == from_client) & (packets["new"] > 0) & (packets["time"] >= last["reply_time"])
+    ]
     if len(begun):
         carried = int(begun["new"].sum())
         yield Event(
             kind="content",
             at=nanoseconds(begun["time"].iloc[-1:], start)[0],
-            from_client=True,
+            from_client=from_client,
             text="",
             phase="content",
             key="content-unended",

@@ -7,17 +7,21 @@ from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from smtplab.capture import layout
+from smtplab.capture.rows import Rows
 from smtplab.dialogue import state as st
 from smtplab.dialogue.following import starts
 from smtplab.dialogue.lines import Lines
-from smtplab.frames import texts
+from smtplab.frames import echoes, texts
 from smtplab.frames.columns import Integers, Mask, at
 from smtplab.printable import printable
-from smtplab.smtp import auth, verbs
+from smtplab.smtp import auth, credentials, proxy, verbs
 
-AUTH, AUTH_RESPONSE = texts.AUTH, texts.AUTH_RESPONSE
+AUTH_RESPONSE = texts.AUTH_RESPONSE
+TURNS = [verbs.NUMBER[v] for v in ("TURN", "ATRN")]
 HELLOS = [verbs.NUMBER[v] for v in verbs.HELLOS]
 
 
@@ -40,19 +44,25 @@ class Wire:
     def commands(self) -> texts.CommandLines:
         """The client's lines; masked, unless secrets were asked for."""
         clear = texts.command_lines(self.lines)
-        self.logins = self._logins(clear)
-        self._said: dict[int, list[bytes]] = {}
+        verb, session = self.lines.command[st.VERB], self.lines.command[st.SESSION]
+        self.secrets_sent = texts.secrets_of(clear, verb, session, self.lines.code)
+        known: dict[int, set[bytes]] = {}
+        self.logins = self._logins(clear, known)
+        self._said: dict[int, set[bytes]] = {}
         if not self.secrets:
-            known = {session: login.identity for session, login in self.logins.items()}
-            secrets = texts.secrets_of(clear, self.lines.command[st.VERB])
-            self._said = texts.secrets_said(self.lines, secrets, known)
-            texts.mask(clear, secrets)
+            self._said = texts.secrets_said(self.lines, self.secrets_sent, known)
+            texts.mask(clear, self.secrets_sent)
         return clear
 
     @cached_property
     def arguments(self) -> pa.Array:
-        """Every command's argument."""
-        return self.commands.arguments()
+        """Every command's argument; that of a binary PROXY header is put into words."""
+        found, command = self.commands.arguments(), self.lines.command
+        binary = (command[st.VERB] == texts.PROXY) & (command[st.DECLARED] >= 0)
+        if not binary.any():
+            return found
+        said = [printable(proxy.words(self.commands.line(row))) for row in np.flatnonzero(binary).tolist()]
+        return pc.replace_with_mask(found, pa.array(binary), pa.array(said, found.type))
 
     @cached_property
     def replies(self) -> texts.ReplyTexts:
@@ -67,69 +77,68 @@ class Wire:
         return self.logins
 
     def masked(self, session: int, octets: bytes, *, server: bool, gaps: bytes | None) -> bytes:
-        """A stream's octets, as `Lines.stream` gave them with these `gaps`, without what AUTH sent in them."""
+        """A stream's octets, as `Lines.stream` gave them with these `gaps`, without what AUTH sent in them or what echoes it."""
         shown = self.commands
         if self.secrets:
             return octets
-        if server:
-            for secret in self._said.get(session, []):
-                octets = octets.replace(secret, b"*" * len(secret))
-            return octets
         lines, out = self.lines, bytearray(octets)
-        segment = lines.segments.rows
-        masked = {secret.row: secret for secret in texts.secrets_of(shown, lines.command[st.VERB])}
+        segment, stream = lines.segments.rows, 2 * session + int(server)
         rows = np.arange(lines.first_command[session], lines.first_command[session + 1])
+        rows = rows[segment[lines.command[st.FIRST_SEGMENT][rows], layout.STREAM] == stream]
         first = lines.command[st.FIRST_SEGMENT][rows]
         offsets = segment[first, layout.OFFSET] + lines.command[st.FIRST_POS][rows] - segment[first, layout.POS]
-        holes = segment[(segment[:, layout.STREAM] == 2 * session) & (segment[:, layout.POS] < 0)]
+        holes = segment[(segment[:, layout.STREAM] == stream) & (segment[:, layout.POS] < 0)]
         if gaps == b"":  # holes are left out: what is behind them stands that much earlier
             behind = holes[:, layout.OFFSET][None, :] < offsets[:, None]
             offsets = offsets - np.where(behind, holes[:, layout.LENGTH][None, :], 0).sum(axis=1)
         bounds = [*offsets.tolist(), len(out)]
         for row, line_at, next_at in zip(rows.tolist(), bounds, bounds[1:], strict=False):
-            if row not in masked:
+            if row not in self._secret_of:
                 continue
-            _, begin, stars = masked[row]
+            _, begin, sent = self._secret_of[row]
             start = min(line_at + begin - int(shown.start[row]), len(out))
-            size = len(stars) if self.whole[row] else next_at - start  # cut by a hole: all up to the next line
+            size = len(sent) if self.whole[row] else next_at - start  # cut by a hole: all up to the next line
             size = max(0, min(size, len(out) - start))
-            out[start : start + size] = stars.ljust(size, b"*")[:size]
+            out[start : start + size] = auth.mask(sent).ljust(size, b"*")[:size]
+        if server != bool(lines.state[session, st.SWAPPED]):
+            return echoes.mask(np.frombuffer(bytes(out), np.uint8), self._said.get(session, ())).tobytes()
         return bytes(out)
 
-    def _logins(self, clear: texts.CommandLines) -> dict[int, Login]:
+    @cached_property
+    def _secret_of(self) -> dict[int, texts.Secret]:
+        return {secret.row: secret for secret in self.secrets_sent}
+
+    def _logins(self, clear: texts.CommandLines, known: dict[int, set[bytes]]) -> dict[int, Login]:
+        """Each session's login; `known` gets, a session, everyone whom the client said it was."""
         lines, verb = self.lines, self.lines.command[st.VERB]
         found: dict[int, Login] = {}
-        rows = np.flatnonzero((verb == AUTH) | (verb == AUTH_RESPONSE)).tolist()
         session = lines.command[st.SESSION]
-        code_of, self._reply_of, self._replies_at = lines.code, lines.reply_of, starts(lines.reply[st.OCTETS])
-        for begin in (row for row in rows if verb[row] == AUTH):
-            words = clear.raw[clear.argument[begin] : clear.start[begin] + clear.size[begin]].tobytes().split(b" ", 1)
+        sent = {secret.row: secret.octets for secret in self.secrets_sent}
+        code_of, reply_of, said = lines.code, lines.reply_of, lines.followed.server_said
+        bounds = starts(lines.reply[st.OCTETS])
+
+        def challenge(row: int) -> bytes:
+            """The text of the 334 that answers a row."""
+            reply = int(reply_of[row])
+            return said[bounds[reply] : bounds[reply + 1]].tobytes()[4:].rstrip(b"\r\n") if reply >= 0 else b""
+
+        for begin in np.flatnonzero(np.isin(verb, texts.AUTHS)).tolist():
             end = begin + 1
             while end < len(verb) and verb[end] == AUTH_RESPONSE and session[end] == session[begin]:
                 end += 1
             responses = [clear.line(row) for row in range(begin + 1, end)]
-            challenges = [self._challenge(row) for row in range(begin, end - 1)]
-            mechanism = words[0].decode("latin-1").upper()
-            initial = words[1].strip() if len(words) == 2 else None
+            challenges = [challenge(row) for row in range(begin, end - 1)]
+            mechanism = credentials.mechanism(clear.line(begin)).decode("ascii")
+            initial = sent[begin].strip(b" \t") or None
             code = int(code_of[end - 1])
-            login = Login(
-                printable(mechanism),
-                auth.identity(mechanism, initial, responses, challenges),
-                None if code < 200 or 300 <= code < 400 else code < 300,
-            )
-            before = found.get(int(session[begin]))
-            if before is None or not before.ok or login.ok:  # after a success every AUTH gets 503 (RFC 4954 4)
-                found[int(session[begin])] = login
-        del self._reply_of, self._replies_at
+            name = auth.identity(mechanism, initial, responses, challenges)
+            ok = None if code < 200 or 300 <= code < 400 else code < 300
+            of = int(session[begin])
+            known.setdefault(of, set()).add((name or "").encode())
+            before = found.get(of)
+            if before is None or not before.ok or ok:  # after a success every AUTH gets 503 (RFC 4954 4)
+                found[of] = Login(mechanism, name, ok)
         return found
-
-    def _challenge(self, row: int) -> bytes:
-        """The text of the 334 that answers a row."""
-        reply = int(self._reply_of[row])
-        if reply < 0:
-            return b""
-        begin = int(self._replies_at[reply])
-        return self.lines.followed.server_said[begin : int(self._replies_at[reply + 1])].tobytes()[4:].rstrip(b"\r\n")
 
     # --- when: packets, and their times; -1 and 0 where no packet carried the octets
 
@@ -175,6 +184,34 @@ class Wire:
         """Of each command, whether no octet is missing."""
         whole: Mask = (self.lines.command[st.ODDITIES] & (st.GAP | st.UNFINISHED)) == 0
         return whole
+
+    def swapped(self, rows: Rows) -> Mask:
+        """Of the commands, or the replies: whether the roles of the two sides were swapped when they were sent."""
+        if not np.isin(self.lines.command[st.VERB], TURNS).any():
+            return np.zeros(len(rows), bool)
+        server: Mask = self.lines.segments.rows[rows[st.FIRST_SEGMENT], layout.STREAM] & 1 == 1
+        return server if rows is self.lines.command else ~server
+
+    @cached_property
+    def tls_begun(self) -> NDArray[np.int64]:
+        """`(sessions, 2)`: the offsets at which TLS begins in the streams of the TCP client and the server, -1 nowhere."""
+        state = self.lines.state
+        begun = state[:, [st.CLIENT_TLS, st.SERVER_TLS]]
+        return np.where(state[:, [st.SWAPPED]] == 1, begun[:, ::-1], begun)
+
+    @cached_property
+    def greetings(self) -> Integers:
+        """Of each session, its first reply where it answers no command, -1 else; HTTP's answer to CONNECT is passed over."""
+        lines = self.lines
+        first = lines.first_reply[:-1].copy()
+        for session in np.flatnonzero(lines.state[:, st.TUNNEL] == 2).tolist():
+            codes = lines.reply[st.CODE][first[session] : lines.first_reply[session + 1]]
+            first[session] += int(np.argmax(codes >= 0)) if (codes >= 0).any() else len(codes)
+        some = np.flatnonzero(first < lines.first_reply[1:])
+        found = np.full(lines.sessions, -1, np.int64)
+        rows = first[some]
+        found[some] = np.where(lines.command_of[rows] < 0, rows, -1)
+        return found
 
     @cached_property
     def last_hello(self) -> Integers:

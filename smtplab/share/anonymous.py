@@ -10,8 +10,8 @@ import base64
 import binascii
 import ipaddress
 import re
-from collections.abc import Iterator
-from typing import IO, TYPE_CHECKING
+from collections.abc import Iterable, Iterator
+from typing import IO, TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -111,23 +111,17 @@ def _naming(capture: Capture, lines: Lines, chosen: list[int]) -> Iterator[bytes
     yield from (value.encode() for value in commands["argument"].dropna().tolist())
     for heads in (sessions["banner"], commands["reply_text"]):
         yield from (value.split()[0].encode() for value in heads.dropna().tolist() if value.split())
-    yield from _credentials(lines, chosen)
+    wire: Any = cast("Any", capture.source).wire
+    _ = wire.commands  # finds what AUTH sent
+    session = lines.command[st.SESSION]
+    yield from _credentials(secret for secret in wire.secrets_sent if session[secret.row] in chosen)
 
 
-def _credentials(lines: Lines, chosen: list[int]) -> Iterator[bytes]:
+def _credentials(secrets: Iterable[texts.Secret]) -> Iterator[bytes]:
     """What AUTH sent in some sessions, as it stands and out of its base64."""
-    verb = lines.command[st.VERB]
-    mine = np.isin(verb, [texts.AUTH, texts.AUTH_RESPONSE]) & np.isin(lines.command[st.SESSION], chosen)
-    if not mine.any():
-        return
-    clear = texts.command_lines(lines)
-    for row in np.flatnonzero(mine).tolist():
-        line = clear.line(row)
-        sent = line.split(b" ", 2)[2] if verb[row] == texts.AUTH and line.count(b" ") > 1 else line
-        if verb[row] == texts.AUTH and sent is line:
-            continue  # the mechanism alone
-        yield sent
+    for secret in secrets:
+        yield secret.octets
         try:
-            yield base64.b64decode(sent)
+            yield base64.b64decode(secret.octets)
         except (binascii.Error, ValueError):
             continue

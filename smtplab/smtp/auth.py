@@ -6,11 +6,11 @@ where a message does not have the form that its mechanism prescribes, nothing is
 
 from __future__ import annotations
 
-import binascii
 import re
 from collections.abc import Callable, Iterable, Sequence
 
 from smtplab.printable import printable
+from smtplab.smtp.credentials import decoded
 
 CANCEL = b"*"  # RFC 4954 4: a client's line that ends the exchange
 EMPTY = b"="  # RFC 4954 4: an initial response that is there and empty
@@ -56,21 +56,12 @@ def _shown(name: bytes | None) -> str | None:
 
 def _messages(initial: bytes | None, responses: Iterable[bytes]) -> list[bytes]:
     """The client's messages decoded, up to a cancel; what is no base64 stands as an empty one, which has no form."""
-    messages = [] if initial is None else [_decoded(initial)]
+    messages = [] if initial is None else [decoded(initial)]
     for line in responses:
         if line == CANCEL:
             break
-        messages.append(_decoded(line))
+        messages.append(decoded(line))
     return messages
-
-
-def _decoded(line: bytes) -> bytes:
-    """Base64 (RFC 4648 4), also without its padding, as some clients send it; empty where it is none."""
-    text = line.strip(b" \t").rstrip(b"=")
-    try:
-        return binascii.a2b_base64(text + b"=" * (-len(text) % 4), strict_mode=True)
-    except binascii.Error:
-        return b""
 
 
 def _login(initial: bytes | None, responses: Sequence[bytes], challenges: Sequence[bytes]) -> bytes | None:
@@ -80,13 +71,13 @@ def _login(initial: bytes | None, responses: Sequence[bytes], challenges: Sequen
     without a prompt that speaks of a user.
     """
     if initial is not None and initial != EMPTY:
-        return _decoded(initial)
+        return decoded(initial)
     for number, line in enumerate(responses):
         if line == CANCEL:
             return None
-        prompt = (_decoded(challenges[number]) or challenges[number]).lower() if number < len(challenges) else b""
+        prompt = (decoded(challenges[number]) or challenges[number]).lower() if number < len(challenges) else b""
         if b"pass" not in prompt and (number == 0 or b"user" in prompt):
-            return _decoded(line)
+            return decoded(line)
     return None
 
 
@@ -181,7 +172,30 @@ def _whole(message: bytes) -> bytes:
     return message
 
 
-# ANONYMOUS (RFC 4505) names nobody: its trace text is not who somebody is. GSSAPI (RFC 4752) hides names in tickets.
+_KRB5_WRAP = (
+    b"\x05\x04"  # RFC 4121 4.2.6.2: TOK_ID, flags, a filler, EC, RRC, a sequence number: 16 octets, big end first
+)
+_SEALED = 2
+_LAYERS = (1, 2, 4)  # RFC 4752 3.3: none, integrity, confidentiality
+
+
+def _gssapi(message: bytes) -> bytes | None:
+    """RFC 4752 3.1: the last message is a wrapped layer, a maximum of 3 octets, and the authzid: read where it is not sealed.
+
+    Without confidentiality a wrap is (plaintext | checksum of EC octets), rotated right by RRC octets (RFC 4121 4.2.5). The
+    authzid may be absent, and the name in the ticket is never in clear.
+    """
+    if message[:2] != _KRB5_WRAP or len(message) <= 16 or message[2] & _SEALED:
+        return None
+    checksum, turned = (int.from_bytes(message[at : at + 2], "big") for at in (4, 6))
+    body = message[16:]
+    turned %= len(body)
+    plain = body[turned:] + body[:turned]
+    plain = plain[: len(plain) - checksum] if checksum < len(plain) else b""
+    return plain[4:] if plain[:1] in [bytes([layer]) for layer in _LAYERS] else None
+
+
+# ANONYMOUS (RFC 4505) names nobody: its trace text is not who somebody is.
 _READERS: dict[str, Callable[[bytes], bytes | None]] = {
     "PLAIN": _plain,
     "DIGEST-MD5": _digest,
@@ -189,5 +203,6 @@ _READERS: dict[str, Callable[[bytes], bytes | None]] = {
     "XOAUTH2": _xoauth2,
     "NTLM": _ntlm,
     "EXTERNAL": _whole,
+    "GSSAPI": _gssapi,
 }
 _FAMILIES: tuple[tuple[str, Callable[[bytes], bytes | None]], ...] = (("CRAM-", _cram), ("SCRAM-", _scram))
