@@ -32,6 +32,8 @@ def end_chunk(S: Table, c: int, R: Table, nr: int, Q: Table, segment: int, end: 
     R[nr - 1, st.LAST] = S[c, st.CHUNK_LAST]
     R[nr - 1, st.DECLARED] = S[c, st.CHUNK_SIZE]
     enqueue(Q, S, c, V_BDAT, number, end)
+    if S[c, st.CHUNK_LAST] == 0:
+        Q[S[c, st.QUEUE_TAIL], st.Q_DUE] = 1  # also in LMTP: only the last chunk has a reply a recipient (RFC 2033 4.2)
     S[c, st.MODE] = st.COMMAND
     S[c, st.LINE_LENGTH] = 0
     return nr

@@ -188,9 +188,16 @@ def read_line(
         verb = V_AUTH_RESPONSE
     else:
         S[c, st.LOOSE_ANSWERS] = 0
-        if S[c, st.LOST] and verb == V_UNKNOWN:  # the rest of a line, or content whose beginning is lost: no command
-            S[c, st.LINE_LENGTH] = 0
-            return p, nr
+        if S[c, st.UNSURE]:
+            if verb == V_UNKNOWN or verb == V_DATA_END:  # the rest of a line, or content whose beginning is lost: no command
+                S[c, st.LINE_LENGTH] = 0
+                S[c, st.STRAY] += 1
+                if S[c, st.STRAY] > 1:
+                    S[c, st.UNSURE] = 2
+                    return e, nr
+                return p, nr
+            if S[c, st.UNSURE] == 3:
+                S[c, st.UNSURE] = 0
     nr = finish_line(k, offset + p - start, S, c, R, nr, Q, verb, waits)
     return p, nr
 
@@ -198,6 +205,9 @@ def read_line(
 @kernel
 def break_line(S: Table, c: int, k: int, end: int, R: Table, nr: int, Q: Table, why: int) -> Any:
     """Write the open line although its end is missing. Its verb is not read: the word may be cut."""
+    if S[c, st.UNSURE] == 1:
+        S[c, st.LINE_LENGTH] = 0  # behind a gap, and neither end is there: it may be anything
+        return nr
     number = S[c, st.COMMANDS]
     S[c, st.COMMANDS] += 1
     verb = V_AUTH_RESPONSE if S[c, st.MODE] == st.ANSWER else V_UNKNOWN

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
+from smtplab.capture.layout import LENGTH, OFFSET, POS
 from smtplab.dialogue import state as st
 from smtplab.dialogue.verb_numbers import V_DATA_END
 from smtplab.dialogue.written import enqueue, write
 from smtplab.kernels import Buffer, Table, Words, kernel
 
 CR, LF, DOT = 13, 10, 46
+# Octets of a session that may be read again behind odd dots, after which no odd dot ends content: what is read twice is
+# what was sent before the reply to the dot, a smuggled mail or two. Without a limit, each of many dots would read the rest again.
+MOST_REREAD = 16 << 20
 
 # States of the automaton that looks for the end of content (RFC 5321 4.1.1.4): what the octets before this one were.
 # Content begins after the CRLF of the DATA line, so its first octet stands at a line's beginning.
 MIDDLE, AFTER_CR, LINE_START, DOT_AT_START, DOT_CR, AFTER_LF, ODD_START_DOT, ODD_START_DOT_CR = range(8)
+# Behind a gap nobody knows whether a line begins; a lone dot that follows at once ends content only where a reply says so.
+AFTER_GAP, GAP_DOT, GAP_DOT_CR = 8, 9, 10
+MARK = 3  # octets of the dot's line
 
 
 @kernel
@@ -87,9 +94,73 @@ def end_content(
     R[nr - 1, st.BODY_POS] = pos
     R[nr - 1, st.BODY_RAW] = raw - mark
     R[nr - 1, st.BODY_STUFFED] = stuffed
+    if S[c, st.GAP_BEFORE]:
+        R[nr - 1, st.ODDITIES] |= st.BEHIND_GAP
+        S[c, st.GAP_BEFORE] = 0
     enqueue(Q, S, c, V_DATA_END, number, end)
     S[c, st.MODE] = st.COMMAND
     S[c, st.LINE_LENGTH] = 0
+    return nr
+
+
+@kernel
+def lose_count(S: Table, c: int) -> Any:
+    """Octets of the client are missing outside of content: how many commands they were is not known, nor how many recipients."""
+    S[c, st.HAD_GAP] = 1
+    S[c, st.LOST] = 1
+    S[c, st.GAP_BEFORE] = 1
+    S[c, st.RECIPIENTS] = -1
+    S[c, st.LOOSE_ANSWERS] = 0
+    S[c, st.UNSURE] = 1
+    S[c, st.UNSURE_ACKED] = -1
+    S[c, st.STRAY] = 0
+
+
+@kernel
+def lose_content(S: Table, c: int, k: int, size: int) -> Any:
+    """The octets of segment `k` are missing from content, and perhaps its end among them: then what follows are commands."""
+    S[c, st.CONTENT_ODDITIES] |= st.GAP
+    if S[c, st.CONTENT_SEGMENT] < 0:
+        S[c, st.CONTENT_SEGMENT] = k
+        S[c, st.CONTENT_POS] = 0
+    if S[c, st.DOT_STATE] == AFTER_GAP:
+        return  # of neighbouring holes the first
+    S[c, st.DOT_STATE] = AFTER_GAP
+    S[c, st.ODD_SEGMENT] = k
+    S[c, st.ODD_POS] = size - 1  # a hole has the position -1
+    S[c, st.ODD_MARK] = 0
+    S[c, st.ODD_RAW] = S[c, st.CONTENT_RAW]
+    S[c, st.ODD_STUFFED] = S[c, st.CONTENT_STUFFED]
+
+
+@kernel
+def ends_at_mark(S: Table, c: int, G: Table, acked: int) -> Any:
+    """Whether who acknowledges so much has seen the end that is remembered: an odd dot, or one that a gap hides."""
+    k = S[c, st.ODD_SEGMENT]
+    if k < 0 or S[c, st.REREAD] >= MOST_REREAD:
+        return False
+    return S[c, st.ODD_END] <= acked if S[c, st.ODD_MARK] else G[k, OFFSET] < acked
+
+
+@kernel
+def end_at_mark(S: Table, c: int, R: Table, nr: int, Q: Table, G: Table, acked: int) -> Any:
+    """End content there; what follows is read again, as commands."""
+    k = S[c, st.ODD_SEGMENT]
+    odd = S[c, st.CONTENT_ODDITIES]
+    mark = S[c, st.ODD_MARK]
+    raw = S[c, st.ODD_RAW]
+    stuffed = S[c, st.ODD_STUFFED]
+    end = S[c, st.ODD_END]
+    used = S[c, st.ODD_POS] - G[k, POS]
+    if mark == 0:
+        end = min(acked, G[k, OFFSET] + G[k, LENGTH])
+    now = S[c, st.CLIENT_SEGMENT]
+    S[c, st.REREAD] += G[now, OFFSET] + S[c, st.CLIENT_USED] - G[k, OFFSET] - used
+    nr = end_content(S, c, R, nr, Q, k, raw, mark, stuffed, end, odd)
+    S[c, st.CLIENT_SEGMENT] = k
+    S[c, st.CLIENT_USED] = used
+    if odd & st.GAP:
+        lose_count(S, c)
     return nr
 
 
@@ -134,7 +205,20 @@ def read_content(
             0  # octets of a lone dot with other line ends that ended with this octet, negative: with the one before it
         )
         own = 0  # 1: that dot was counted as one to take away
-        if m == MIDDLE or m == AFTER_CR or m == AFTER_LF:
+        if m == AFTER_GAP and (b == DOT or b == LF):
+            m = GAP_DOT if b == DOT else AFTER_GAP  # the CR of that LF may be lost
+        elif m == GAP_DOT:
+            m = GAP_DOT_CR if b == CR else (AFTER_LF if b == LF else MIDDLE)
+        elif m == GAP_DOT_CR:
+            m = LINE_START if b == LF else (AFTER_CR if b == CR else (ODD_START_DOT if b == DOT else MIDDLE))
+            if b == LF and S[c, st.ODD_MARK] == 0:
+                S[c, st.ODD_SEGMENT] = k
+                S[c, st.ODD_POS] = p
+                S[c, st.ODD_MARK] = MARK
+                S[c, st.ODD_RAW] = S[c, st.CONTENT_RAW] + p - start
+                S[c, st.ODD_STUFFED] = stuffed
+                S[c, st.ODD_END] = offset + p - start
+        elif m == MIDDLE or m == AFTER_CR or m == AFTER_LF or m == AFTER_GAP:
             if b == CR:
                 m = AFTER_CR
             elif b == LF:
@@ -189,7 +273,7 @@ def read_content(
             m = AFTER_CR if b == CR else (ODD_START_DOT if b == DOT else MIDDLE)
         if odd:
             S[c, st.CONTENT_ODDITIES] |= st.ODD_DOT
-            if S[c, st.ODD_SEGMENT] < 0:
+            if S[c, st.ODD_SEGMENT] < 0 or S[c, st.ODD_MARK] == 0:
                 q = p - 1 if odd < 0 else p
                 S[c, st.ODD_SEGMENT] = k
                 S[c, st.ODD_POS] = q
@@ -202,5 +286,5 @@ def read_content(
     S[c, st.CONTENT_STUFFED] = stuffed
     if done:
         end = offset + p - start
-        nr = end_content(S, c, R, nr, Q, k, S[c, st.CONTENT_RAW], 3, stuffed, end, S[c, st.CONTENT_ODDITIES])
+        nr = end_content(S, c, R, nr, Q, k, S[c, st.CONTENT_RAW], MARK, stuffed, end, S[c, st.CONTENT_ODDITIES])
     return p, nr

@@ -9,7 +9,7 @@ from smtplab.dialogue import state as st
 from smtplab.dialogue.command_lines import (
     take_for_accepted,
 )
-from smtplab.dialogue.content import begin_content, end_content
+from smtplab.dialogue.content import begin_content, end_at_mark, end_content, ends_at_mark, lose_count
 from smtplab.dialogue.verb_numbers import (
     V_AUTH,
     V_AUTH_RESPONSE,
@@ -37,9 +37,6 @@ ANY_NUMBER = 1 << 62
 # A reply that names another command than the oldest looks for it among so many: ten times the recipients that a server must
 # accept (RFC 5321 4.5.3.1.8). Without a limit, replies to nothing would each search a queue as long as the session.
 MOST_AHEAD = 1000
-# Octets of a session that may be read again behind odd dots, after which no odd dot ends content: what is read twice is
-# what was sent before the reply to the dot, a smuggled mail or two. Without a limit, each of many dots would read the rest again.
-MOST_REREAD = 16 << 20
 
 
 @kernel
@@ -154,6 +151,8 @@ def choose(S: Table, c: int, Q: Table, code: int, lines: int, acked: int) -> Any
     if head < 0 or Q[head, st.Q_END] > acked:
         return -1
     says = says_what_it_answers(code, lines, Q[head, st.Q_VERB])
+    if S[c, st.HAD_GAP] and Q[head, st.Q_VERB] == V_DATA and code // 100 == 2:
+        S[c, st.LOST] = 1  # no reply to DATA (RFC 5321 4.3.2): it answers something of which octets are missing
     if says > 0 or (says == 0 and S[c, st.LOST] == 0):
         return head
     if says < 0:
@@ -162,6 +161,7 @@ def choose(S: Table, c: int, Q: Table, code: int, lines: int, acked: int) -> Any
         while k >= 0 and Q[k, st.Q_END] <= acked and looked < MOST_AHEAD:
             looked += 1
             if says_what_it_answers(code, lines, Q[k, st.Q_VERB]) > 0:
+                S[c, st.RECIPIENTS] = -1
                 while S[c, st.QUEUE_HEAD] != k:
                     dequeue(Q, S, c)
                 return k
@@ -185,7 +185,7 @@ def follow(S: Table, c: int, verb: int, reply_class: int) -> Any:
         if accepted:
             S[c, st.TLS_DUE] = 1
     elif verb == V_RCPT:
-        if accepted:
+        if accepted and S[c, st.RECIPIENTS] >= 0:
             S[c, st.RECIPIENTS] += 1
     elif accepted and (verb == V_MAIL or verb == V_RSET):
         S[c, st.RECIPIENTS] = 0
@@ -203,30 +203,27 @@ def end_without_mark(S: Table, c: int, R: Table, nr: int, Q: Table, G: Table, ac
     If so the content ends there, what follows is read again as commands, and the row of its DATA-END is written; but a reply
     that acknowledges neither answers nothing (a server may refuse a message before its end).
     """
-    if S[c, st.ODD_SEGMENT] >= 0 and S[c, st.ODD_END] <= acked and S[c, st.REREAD] < MOST_REREAD:
-        now = S[c, st.CLIENT_SEGMENT]
-        S[c, st.REREAD] += G[now, OFFSET] + S[c, st.CLIENT_USED] - S[c, st.ODD_END]
-        k = S[c, st.ODD_SEGMENT]
-        odd = S[c, st.CONTENT_ODDITIES]
-        raw = S[c, st.ODD_RAW]
-        nr = end_content(S, c, R, nr, Q, k, raw, S[c, st.ODD_MARK], S[c, st.ODD_STUFFED], S[c, st.ODD_END], odd)
-        S[c, st.CLIENT_SEGMENT] = k
-        S[c, st.CLIENT_USED] = S[c, st.ODD_POS] - G[k, POS]
-        return nr
+    if ends_at_mark(S, c, G, acked):
+        return end_at_mark(S, c, R, nr, Q, G, acked)
     if S[c, st.CONTENT_ODDITIES] & st.GAP and S[c, st.CONTENT_SEGMENT] >= 0:
         k = S[c, st.CLIENT_SEGMENT]
         end = G[k, OFFSET] + S[c, st.CLIENT_USED]
         if end <= acked:
             raw = S[c, st.CONTENT_RAW]
-            return end_content(S, c, R, nr, Q, k, raw, 0, S[c, st.CONTENT_STUFFED], end, S[c, st.CONTENT_ODDITIES])
+            nr = end_content(S, c, R, nr, Q, k, raw, 0, S[c, st.CONTENT_STUFFED], end, S[c, st.CONTENT_ODDITIES])
+            lose_count(S, c)
     return nr
 
 
 @kernel
 def take_up(S: Table, c: int, Q: Table, code: int, acked: int) -> Any:
     """Behind a gap: a 354, 334 or 220 that answers nothing says that DATA, AUTH or STARTTLS is lost, and what follows."""
-    if S[c, st.MODE] != st.COMMAND or S[c, st.LINE_LENGTH] > 0 or (code != 354 and code != 334 and code != 220):
-        return
+    if S[c, st.MODE] != st.COMMAND or (code != 354 and code != 334 and code != 220):
+        return False
+    if S[c, st.LINE_LENGTH] > 0 and S[c, st.UNSURE] == 0:
+        return False
+    S[c, st.LINE_LENGTH] = 0  # what stands before the lost command's reply and has no end is no line
+    S[c, st.UNSURE] = 0
     while S[c, st.QUEUE_HEAD] >= 0 and Q[S[c, st.QUEUE_HEAD], st.Q_END] <= acked:
         dequeue(Q, S, c)  # replies come in order: what stood before the lost command has had its own
     if code == 354:
@@ -236,6 +233,7 @@ def take_up(S: Table, c: int, Q: Table, code: int, acked: int) -> Any:
         S[c, st.TLS_DUE] = 1
     else:
         S[c, st.MODE] = st.ANSWER
+    return True
 
 
 @kernel
@@ -244,10 +242,13 @@ def replies_due(S: Table, c: int, Q: Table, k: int, code: int) -> Any:
     due = Q[k, st.Q_DUE]
     if due == 0:
         due = 1
+        known = S[c, st.RECIPIENTS] >= 0
         if code == PRDR_FIRST:
-            due = S[c, st.RECIPIENTS] + 2
+            due = S[c, st.RECIPIENTS] + 2 if known else 1
         elif S[c, st.LMTP]:
             due = max(1, S[c, st.RECIPIENTS])
+        if not known and (code == PRDR_FIRST or S[c, st.LMTP]):
+            S[c, st.LOST] = 1  # how many replies follow is not known, so what they answer is not either
     Q[k, st.Q_DUE] = due - 1
     return due - 1
 
@@ -268,13 +269,16 @@ def answer(R: Table, nr: int, S: Table, c: int, Q: Table, G: Table) -> Any:
         acked = ANY_NUMBER
     if R[row, st.NUMBER] == 0 and (code == 220 or (S[c, st.BEGINS] and code in (421, 521, 554))):
         return nr  # the greeting
+    head = S[c, st.QUEUE_HEAD]
     k = choose(S, c, Q, code, lines, acked)
-    if k < 0 and S[c, st.MODE] == st.CONTENT and reply_class != 3:
+    if k >= 0 and k != head:
+        R[row, st.ODDITIES] |= st.REALIGNED
+    if k < 0 and S[c, st.MODE] == st.CONTENT and reply_class != 3 and code != 421:
         nr = end_without_mark(S, c, R, nr, Q, G, acked)
         if nr - 1 > row:
             k = choose(S, c, Q, code, lines, acked)
-    if k < 0 and S[c, st.GAP_BEFORE]:
-        take_up(S, c, Q, code, acked)
+    if k < 0 and S[c, st.GAP_BEFORE] and take_up(S, c, Q, code, acked):
+        R[row, st.ODDITIES] |= st.REALIGNED
     if S[c, st.LOST]:
         if S[c, st.QUEUE_HEAD] < 0:
             S[c, st.LOST] = 0
@@ -332,6 +336,8 @@ def lose_server(S: Table, c: int, k: int, end: int, R: Table, nr: int, Q: Table,
         nr = break_reply(S, c, k, R, nr, Q, G, st.GAP)
     S[c, st.REPLY_SKIPS] = 1
     S[c, st.SERVER_LOST] = end
+    S[c, st.HAD_GAP] = 1
+    S[c, st.RECIPIENTS] = -1
     if S[c, st.QUEUE_HEAD] >= 0:
         S[c, st.LOST] = 2
     return nr

@@ -27,7 +27,7 @@ ODD_SEGMENT, ODD_POS, ODD_RAW, ODD_STUFFED, ODD_END = (
     24,
     25,
     26,
-)  # behind the first lone dot with other line ends
+)  # behind the first lone dot with other line ends; behind a gap in the content, or behind a dot that follows it at once
 # open chunk
 CHUNK_LEFT, CHUNK_SIZE, CHUNK_LAST, CHUNK_SEEN = 27, 28, 29, 30
 CHUNK_SEGMENT, CHUNK_POS = 31, 32
@@ -57,7 +57,11 @@ GAP_BEFORE = 60  # octets of the client are missing between the last command and
 SERVER_LOST = 61  # end of the server's last gap: a command whose sender had not seen so far may be answered inside it
 REREAD = 62  # octets read again because a reply ended content at an odd dot before them
 REPLY_TAIL, TAIL_ACKED = 63, 64  # code of a multi-line reply that a gap broke (0 none), and its REPLY_ACKED
-STATE_FIELDS = 65
+HAD_GAP = 65  # octets of either side were missing
+UNSURE = 66  # behind a gap: 1 whether the client's octets are lines is not known yet, 2 they seem to be none, 3 a line begins
+UNSURE_ACKED = 67  # octets of the server's stream that the client had seen when it sent them, -1 unknown
+STRAY = 68  # lines without a verb since the gap
+STATE_FIELDS = 69
 
 # --- modes
 COMMAND, WAIT, CONTENT, CHUNK, ANSWER, TLS = range(6)
@@ -103,6 +107,7 @@ GAP = 128  # octets of it are missing
 UNFINISHED = 256  # it had not ended when the capture or the stream did
 MIXED_CODES = 512  # a multi-line reply whose lines have different codes (RFC 5321 4.2.1)
 BEHIND_GAP = 2048  # of a command: octets of the client before it are missing
+REALIGNED = 4096  # of a reply: it says what it answers, and passed over commands that had none, or whose octets are missing
 NOT_STUFFED = 1024  # a content line began with a dot that transparency would have doubled (RFC 5321 4.5.2)
 
 LONGEST_LINE = 512
