@@ -9,6 +9,7 @@ from smtplab.dialogue import state as st
 from smtplab.dialogue.chunks import end_chunk, read_chunk
 from smtplab.dialogue.command_lines import break_line, read_line, take_for_accepted
 from smtplab.dialogue.content import end_at_mark, end_content, ends_at_mark, lose_content, lose_count, read_content
+from smtplab.dialogue.written import dequeue
 from smtplab.kernels import Buffer, Flags, Table, Words, kernel
 
 
@@ -59,7 +60,9 @@ def drifts(S: Table, c: int, acked: int) -> Any:
 
     So it seems where two lines have no verb, and so it stays until the client has seen a reply: who sends on then begins a line.
     """
-    if acked > S[c, st.UNSURE_ACKED] >= 0 and (S[c, st.UNSURE] == 2 or S[c, st.LINE_LENGTH] == 0):
+    if S[c, st.UNSURE_ACKED] < 0 and S[c, st.SEEN_BEFORE] < min(acked, S[c, st.SERVER_LOST]):
+        S[c, st.UNSURE] = 2  # a 354 may be among what is lost of the server: these may be lines of content
+    elif acked > S[c, st.UNSURE_ACKED] >= 0 and (S[c, st.UNSURE] == 2 or S[c, st.LINE_LENGTH] == 0):
         S[c, st.UNSURE] = 3
         S[c, st.STRAY] = 1
         S[c, st.LINE_LENGTH] = 0
@@ -71,14 +74,19 @@ def drifts(S: Table, c: int, acked: int) -> Any:
 def goes_on(S: Table, c: int, Q: Table, acked: int) -> Any:
     """Whether the client does not wait any longer, although octets are lost and no reply has been paired with its command.
 
-    It does so when it has seen replies since. The last one seen is the one that it waited for: if that is lost, it is taken for
+    It does so when it has seen replies since: to all that it had sent. The last one seen is the one that it waited for: if that is lost, it is taken for
     the one hoped for; if it was captured, it was a refusal, for the other kind says what it answers.
     """
     tail = S[c, st.QUEUE_TAIL]
     if S[c, st.LOST] == 0 or S[c, st.QUEUE_HEAD] < 0 or acked <= Q[tail, st.Q_ACKED] or Q[tail, st.Q_ACKED] < 0:
         return False
+    verb = Q[tail, st.Q_VERB]
+    while S[c, st.QUEUE_HEAD] >= 0:
+        dequeue(Q, S, c)
+    S[c, st.LOST] = 0
+    S[c, st.RECIPIENTS] = -1
     if acked <= S[c, st.SERVER_LOST]:
-        take_for_accepted(S, c, Q[tail, st.Q_VERB])
+        take_for_accepted(S, c, verb)
     else:
         S[c, st.MODE] = st.COMMAND
     return True

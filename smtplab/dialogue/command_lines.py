@@ -41,6 +41,7 @@ def take_for_accepted(S: Table, c: int, verb: int) -> Any:
     """Go on after a command whose reply cannot be known: as if it had been accepted, so that what follows is read as meant."""
     if verb == V_DATA:
         begin_content(S, c)
+        S[c, st.ASSUMED] = 1
         return
     S[c, st.MODE] = st.COMMAND
     if verb == V_STARTTLS:

@@ -64,6 +64,7 @@ def begin_content(S: Table, c: int) -> Any:
     S[c, st.CONTENT_STUFFED] = 0
     S[c, st.CONTENT_ODDITIES] = 0
     S[c, st.ODD_SEGMENT] = -1
+    S[c, st.ASSUMED] = 0
     if S[c, st.CLIENT_ACKED] >= 0:  # who sends content has seen the 354, be it captured or not
         S[c, st.CLIENT_ACKED] = max(S[c, st.CLIENT_ACKED], S[c, st.SERVER_LOST])
 
@@ -113,6 +114,7 @@ def lose_count(S: Table, c: int) -> Any:
     S[c, st.LOOSE_ANSWERS] = 0
     S[c, st.UNSURE] = 1
     S[c, st.UNSURE_ACKED] = -1
+    S[c, st.SEEN_BEFORE] = S[c, st.CLIENT_ACKED]
     S[c, st.STRAY] = 0
 
 
@@ -131,6 +133,33 @@ def lose_content(S: Table, c: int, k: int, size: int) -> Any:
     S[c, st.ODD_MARK] = 0
     S[c, st.ODD_RAW] = S[c, st.CONTENT_RAW]
     S[c, st.ODD_STUFFED] = S[c, st.CONTENT_STUFFED]
+
+
+@kernel
+def unassume(S: Table, c: int, G: Table, acked: int) -> Any:
+    """A final reply where content was assumed, and no dot: DATA was refused, and what was read since are commands.
+
+    Read again they are, if nothing of them is missing; then the reply waits for it, which is the answer.
+    """
+    k = S[c, st.CONTENT_SEGMENT]
+    if S[c, st.ASSUMED] == 0 or k < 0 or S[c, st.REREAD] >= MOST_REREAD:
+        return False
+    gap = S[c, st.CONTENT_ODDITIES] & st.GAP
+    used = S[c, st.CONTENT_POS] - G[k, POS]
+    if gap == 0 and G[k, OFFSET] + used >= acked:
+        return False
+    S[c, st.MODE] = st.COMMAND
+    S[c, st.LINE_LENGTH] = 0
+    S[c, st.ASSUMED] = 0
+    if gap:
+        lose_count(S, c)
+        S[c, st.UNSURE] = 2
+        return False
+    now = S[c, st.CLIENT_SEGMENT]
+    S[c, st.REREAD] += G[now, OFFSET] + S[c, st.CLIENT_USED] - G[k, OFFSET] - used
+    S[c, st.CLIENT_SEGMENT] = k
+    S[c, st.CLIENT_USED] = used
+    return True
 
 
 @kernel

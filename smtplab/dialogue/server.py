@@ -6,10 +6,7 @@ from typing import Any
 
 from smtplab.capture.layout import ACKED, LENGTH, OFFSET, POS
 from smtplab.dialogue import state as st
-from smtplab.dialogue.command_lines import (
-    take_for_accepted,
-)
-from smtplab.dialogue.content import begin_content, end_at_mark, end_content, ends_at_mark, lose_count
+from smtplab.dialogue.content import begin_content, end_at_mark, end_content, ends_at_mark, lose_count, unassume
 from smtplab.dialogue.verb_numbers import (
     V_AUTH,
     V_AUTH_RESPONSE,
@@ -370,8 +367,6 @@ def read_server(buf: Buffer, G: Table, k: int, S: Table, c: int, R: Table, nr: i
     used = S[c, st.SERVER_USED]
     if G[k, POS] < 0:
         nr = lose_server(S, c, k, G[k, OFFSET] + n, R, nr, Q, G)
-        if S[c, st.MODE] == st.WAIT and S[c, st.QUEUE_HEAD] >= 0:
-            take_for_accepted(S, c, Q[S[c, st.QUEUE_TAIL], st.Q_VERB])
         S[c, st.SERVER_USED] = n
         return nr
     if S[c, st.REPLY_SKIPS] and S[c, st.MODE] == st.TLS and S[c, st.SERVER_TLS] < 0:
@@ -391,6 +386,14 @@ def read_server(buf: Buffer, G: Table, k: int, S: Table, c: int, R: Table, nr: i
             nr -= 1
             S[c, st.REPLIES] -= 1
         elif done:
+            begun = R[nr - 1, st.FIRST_POS] if R[nr - 1, st.FIRST_SEGMENT] == k else -1
+            code = R[nr - 1, st.CODE]
+            final = code >= 200 and code // 100 != 3 and code != 421
+            if begun >= 0 and final and S[c, st.MODE] == st.CONTENT and S[c, st.QUEUE_HEAD] < 0:
+                if unassume(S, c, G, S[c, st.REPLY_ACKED] if S[c, st.REPLY_ACKED] >= 0 else ANY_NUMBER):
+                    S[c, st.REPLIES] -= 1
+                    S[c, st.SERVER_USED] = begun - G[k, POS]
+                    return nr - 1
             nr = answer(R, nr, S, c, Q, G)
     S[c, st.SERVER_USED] = p - G[k, POS]
     return nr

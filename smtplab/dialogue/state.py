@@ -61,7 +61,9 @@ HAD_GAP = 65  # octets of either side were missing
 UNSURE = 66  # behind a gap: 1 whether the client's octets are lines is not known yet, 2 they seem to be none, 3 a line begins
 UNSURE_ACKED = 67  # octets of the server's stream that the client had seen when it sent them, -1 unknown
 STRAY = 68  # lines without a verb since the gap
-STATE_FIELDS = 69
+SEEN_BEFORE = 69  # octets of the server's stream that the client had seen before the gap
+ASSUMED = 70  # 1: no 354 was captured, the client went on; whether it sends content, the next reply will say
+STATE_FIELDS = 71
 
 # --- modes
 COMMAND, WAIT, CONTENT, CHUNK, ANSWER, TLS = range(6)
