@@ -123,8 +123,12 @@ def advance(
             S[c, st.CLIENT_SEGMENT] = following
             S[c, st.CLIENT_USED] = 0
             continue
-        if S[c, st.MODE] == st.WAIT and not goes_on(S, c, Q, G[k, ACKED]):
-            return nr
+        if S[c, st.MODE] == st.WAIT:
+            j = k
+            while G[j, POS] < 0 and 0 <= G[j, FOLLOWING] <= now:
+                j = G[j, FOLLOWING]  # what the client had seen, a hole does not say
+            if not goes_on(S, c, Q, G[j, ACKED]):
+                return nr
         if nr + 3 >= R.shape[0] or Q[0, st.Q_NUMBER] + 3 >= Q.shape[0]:
             return -1 - nr
         used = S[c, st.CLIENT_USED]
