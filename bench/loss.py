@@ -171,7 +171,8 @@ def not_parts(now: Told, truth: Told) -> Iterator[tuple[Place, Row]]:
     taken = set(now.whole)
     for (stream, end), row in now.broken:
         for start, stop, true in spans.get(stream, ()):
-            inside = (row.start - start) & 0xFFFFFFFF < max((stop - start) & 0xFFFFFFFF, 1)
+            size = max((stop - start) & 0xFFFFFFFF, 1)
+            inside = (row.start - start) & 0xFFFFFFFF < size or (start - row.start) & 0xFFFFFFFF < row.size
             piece = row.what in (true.what, "?", "-1") and all(part in true.octets for part in (row.octets[:8], row.octets[-8:]))
             if inside and (piece or not row.octets) and (stream, stop) not in taken:
                 taken.add((stream, stop))

@@ -9,7 +9,7 @@ from smtplab.dialogue import state as st
 from smtplab.dialogue.chunks import end_chunk, read_chunk
 from smtplab.dialogue.command_lines import break_line, read_line, take_for_accepted
 from smtplab.dialogue.content import end_at_mark, end_content, ends_at_mark, lose_content, lose_count, read_content
-from smtplab.dialogue.written import dequeue
+from smtplab.dialogue.written import forget
 from smtplab.kernels import Buffer, Flags, Table, Words, kernel
 
 
@@ -82,9 +82,8 @@ def goes_on(S: Table, c: int, Q: Table, acked: int) -> Any:
         return False
     verb = Q[tail, st.Q_VERB]
     while S[c, st.QUEUE_HEAD] >= 0:
-        dequeue(Q, S, c)
+        forget(Q, S, c)
     S[c, st.LOST] = 0
-    S[c, st.RECIPIENTS] = -1
     if acked <= S[c, st.SERVER_LOST]:
         take_for_accepted(S, c, verb)
     else:

@@ -17,7 +17,7 @@ from smtplab.dialogue.verb_numbers import (
     V_STARTTLS,
     V_UNKNOWN,
 )
-from smtplab.dialogue.written import dequeue, enqueue, write
+from smtplab.dialogue.written import enqueue, forget, write
 from smtplab.kernels import Buffer, Flags, Table, kernel
 from smtplab.smtp.verbs import PACKED_OCTETS
 
@@ -85,7 +85,7 @@ def finish_line(k: int, end: int, S: Table, c: int, R: Table, nr: int, Q: Table,
         if S[c, st.CLIENT_ACKED] > Q[tail, st.Q_ACKED] >= 0:
             # the client has seen replies since its last command and goes on: it counts every command as answered
             while S[c, st.QUEUE_HEAD] >= 0:
-                dequeue(Q, S, c)
+                forget(Q, S, c)
             S[c, st.LOST] = 0
     enqueue(Q, S, c, verb, number, end)
     if int(waits[verb]):

@@ -137,6 +137,7 @@ class Machine:
         state[:, st.CLIENT_ACKED] = -1
         state[:, st.MUTE_SERVER] = mute_server
         state[:, st.BEGINS] = begins
+        state[:, st.LMTP] = np.where(begins, 0, 2)
         return cls(state, np.zeros((256, st.QUEUE_FIELDS), np.int64), np.empty((rows + 1024, st.ROW_FIELDS), np.int64))
 
     def split(self, parts: int) -> list[Machine]:

@@ -25,7 +25,7 @@ from smtplab.dialogue.verb_numbers import (
     V_VRFY,
     V_XCLIENT,
 )
-from smtplab.dialogue.written import dequeue, write
+from smtplab.dialogue.written import dequeue, forget, write
 from smtplab.kernels import Buffer, Table, kernel
 
 CR, LF, BLANK, TAB, HYPHEN = 13, 10, 32, 9, 45
@@ -142,6 +142,12 @@ def says_what_it_answers(code: int, lines: int, verb: int) -> Any:
 
 
 @kernel
+def went_on(Q: Table, k: int, code: int, acked: int) -> Any:
+    """Whether the server had seen more than this command: but a client waits for 354, 334 and 220, so another such command is lost."""
+    return (code == 354 or code == 334 or code == 220) and acked != ANY_NUMBER and acked > Q[k, st.Q_END]
+
+
+@kernel
 def choose(S: Table, c: int, Q: Table, code: int, lines: int, acked: int) -> Any:
     """The queue's row that this reply answers, or -1; commands that it passes over are dropped, unanswered."""
     head = S[c, st.QUEUE_HEAD]
@@ -150,6 +156,8 @@ def choose(S: Table, c: int, Q: Table, code: int, lines: int, acked: int) -> Any
     says = says_what_it_answers(code, lines, Q[head, st.Q_VERB])
     if S[c, st.HAD_GAP] and Q[head, st.Q_VERB] == V_DATA and code // 100 == 2:
         S[c, st.LOST] = 1  # no reply to DATA (RFC 5321 4.3.2): it answers something of which octets are missing
+    if says > 0 and S[c, st.LOST] and went_on(Q, head, code, acked):
+        return -1
     if says > 0 or (says == 0 and S[c, st.LOST] == 0):
         return head
     if says < 0:
@@ -158,9 +166,10 @@ def choose(S: Table, c: int, Q: Table, code: int, lines: int, acked: int) -> Any
         while k >= 0 and Q[k, st.Q_END] <= acked and looked < MOST_AHEAD:
             looked += 1
             if says_what_it_answers(code, lines, Q[k, st.Q_VERB]) > 0:
-                S[c, st.RECIPIENTS] = -1
+                if S[c, st.LOST] and went_on(Q, k, code, acked):
+                    return -1
                 while S[c, st.QUEUE_HEAD] != k:
-                    dequeue(Q, S, c)
+                    forget(Q, S, c)
                 return k
             k = Q[k, st.Q_NEXT]
     return -1 if S[c, st.LOST] else head
@@ -188,7 +197,7 @@ def follow(S: Table, c: int, verb: int, reply_class: int) -> Any:
         S[c, st.RECIPIENTS] = 0
     elif accepted and (verb == V_EHLO or verb == V_HELO or verb == V_LHLO):
         S[c, st.RECIPIENTS] = 0
-        S[c, st.LMTP] = 1 if verb == V_LHLO else 0
+        S[c, st.LMTP] = 1 if verb == V_LHLO else 3
     elif verb == V_DATA_END:
         S[c, st.RECIPIENTS] = 0
 
@@ -215,14 +224,16 @@ def end_without_mark(S: Table, c: int, R: Table, nr: int, Q: Table, G: Table, ac
 @kernel
 def take_up(S: Table, c: int, Q: Table, code: int, acked: int) -> Any:
     """Behind a gap: a 354, 334 or 220 that answers nothing says that DATA, AUTH or STARTTLS is lost, and what follows."""
-    if S[c, st.MODE] != st.COMMAND or (code != 354 and code != 334 and code != 220):
+    waits = S[c, st.MODE] == st.WAIT and S[c, st.LOST]
+    if (S[c, st.MODE] != st.COMMAND and not waits) or (code != 354 and code != 334 and code != 220):
         return False
     if S[c, st.LINE_LENGTH] > 0 and S[c, st.UNSURE] == 0:
         return False
+    S[c, st.GAP_BEFORE] = 1
     S[c, st.LINE_LENGTH] = 0  # what stands before the lost command's reply and has no end is no line
     S[c, st.UNSURE] = 0
     while S[c, st.QUEUE_HEAD] >= 0 and Q[S[c, st.QUEUE_HEAD], st.Q_END] <= acked:
-        dequeue(Q, S, c)  # replies come in order: what stood before the lost command has had its own
+        forget(Q, S, c)  # replies come in order: what stood before the lost command has had its own
     if code == 354:
         begin_content(S, c)
         S[c, st.CONTENT_ODDITIES] |= st.GAP  # how much of it was lost with the command is not known
@@ -242,9 +253,10 @@ def replies_due(S: Table, c: int, Q: Table, k: int, code: int) -> Any:
         known = S[c, st.RECIPIENTS] >= 0
         if code == PRDR_FIRST:
             due = S[c, st.RECIPIENTS] + 2 if known else 1
-        elif S[c, st.LMTP]:
+        elif S[c, st.LMTP] == 1:
             due = max(1, S[c, st.RECIPIENTS])
-        if not known and (code == PRDR_FIRST or S[c, st.LMTP]):
+        unsure = code == PRDR_FIRST or S[c, st.LMTP] == 1
+        if S[c, st.LMTP] == 2 or (unsure and not known):
             S[c, st.LOST] = 1  # how many replies follow is not known, so what they answer is not either
     Q[k, st.Q_DUE] = due - 1
     return due - 1
@@ -274,7 +286,8 @@ def answer(R: Table, nr: int, S: Table, c: int, Q: Table, G: Table) -> Any:
         nr = end_without_mark(S, c, R, nr, Q, G, acked)
         if nr - 1 > row:
             k = choose(S, c, Q, code, lines, acked)
-    if k < 0 and S[c, st.GAP_BEFORE] and take_up(S, c, Q, code, acked):
+    behind = S[c, st.GAP_BEFORE] or (S[c, st.MODE] == st.WAIT and S[c, st.LOST])
+    if k < 0 and behind and take_up(S, c, Q, code, acked):
         R[row, st.ODDITIES] |= st.REALIGNED
     if S[c, st.LOST]:
         if S[c, st.QUEUE_HEAD] < 0:
@@ -335,6 +348,8 @@ def lose_server(S: Table, c: int, k: int, end: int, R: Table, nr: int, Q: Table,
     S[c, st.SERVER_LOST] = end
     S[c, st.HAD_GAP] = 1
     S[c, st.RECIPIENTS] = -1
+    if S[c, st.LMTP] == 0 and S[c, st.QUEUE_HEAD] < 0:
+        S[c, st.LMTP] = 2
     if S[c, st.QUEUE_HEAD] >= 0:
         S[c, st.LOST] = 2
     return nr

@@ -37,7 +37,7 @@ TLS_DUE = 34  # STARTTLS was accepted: a TLS record may begin
 CLIENT_TLS, SERVER_TLS = 35, 36  # offsets where TLS begins in the two streams, -1 nowhere
 # unanswered commands and due replies
 QUEUE_HEAD, QUEUE_TAIL = 37, 38
-LMTP, RECIPIENTS = 39, 40  # LHLO accepted; recipients accepted in this transaction
+LMTP, RECIPIENTS = 39, 40  # 1 LHLO accepted, 2 the hello may be lost, 3 another; recipients accepted in this transaction, -1 unknown
 LOST = 41  # 1: octets of the client were lost: replies are paired only where they say themselves what they answer; 2: since then
 # the server has answered, or octets of its own are lost: a client that goes on counts every command as answered
 CLIENT_ACKED = 42  # octets of the server's stream that the client had seen when it sent what is being read
