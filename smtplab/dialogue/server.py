@@ -186,6 +186,7 @@ def follow(S: Table, c: int, verb: int, reply_class: int) -> Any:
             S[c, st.MODE] = st.COMMAND
     elif verb == V_AUTH or verb == V_AUTH_RESPONSE:
         S[c, st.MODE] = st.ANSWER if reply_class == 3 else st.COMMAND
+        S[c, st.LOOSE_ANSWERS] = 0
     elif verb == V_STARTTLS:
         S[c, st.MODE] = st.COMMAND
         if accepted:
@@ -255,8 +256,8 @@ def replies_due(S: Table, c: int, Q: Table, k: int, code: int) -> Any:
             due = S[c, st.RECIPIENTS] + 2 if known else 1
         elif S[c, st.LMTP] == 1:
             due = max(1, S[c, st.RECIPIENTS])
-        unsure = code == PRDR_FIRST or S[c, st.LMTP] == 1
-        if S[c, st.LMTP] == 2 or (unsure and not known):
+        alone = known and S[c, st.RECIPIENTS] <= 1  # one recipient, one reply, in LMTP as well
+        if (S[c, st.LMTP] in (1, 2) or code == PRDR_FIRST) and not known or (S[c, st.LMTP] == 2 and not alone):
             S[c, st.LOST] = 1  # how many replies follow is not known, so what they answer is not either
     Q[k, st.Q_DUE] = due - 1
     return due - 1
