@@ -12,6 +12,8 @@ from smtplab.dialogue.content import end_at_mark, end_content, ends_at_mark, los
 from smtplab.dialogue.written import forget
 from smtplab.kernels import Buffer, Flags, Table, Words, kernel
 
+MOST_WAITING = 16  # segments behind a command that waits among which one is looked for that was sent after its reply
+
 
 @kernel
 def lose_client(S: Table, c: int, k: int, offset: int, size: int, R: Table, nr: int, Q: Table) -> Any:
@@ -123,10 +125,14 @@ def advance(
             S[c, st.CLIENT_USED] = 0
             continue
         if S[c, st.MODE] == st.WAIT:
+            if S[c, st.LOST] == 0:
+                return nr
             j = k
-            while G[j, POS] < 0 and 0 <= G[j, FOLLOWING] <= now:
-                j = G[j, FOLLOWING]  # what the client had seen, a hole does not say
-            if not goes_on(S, c, Q, G[j, ACKED]):
+            for _ in range(MOST_WAITING):  # what the client has seen, a hole does not say, nor what it sent ahead
+                if goes_on(S, c, Q, G[j, ACKED]) or not 0 <= G[j, FOLLOWING] <= now:
+                    break
+                j = G[j, FOLLOWING]
+            if S[c, st.MODE] == st.WAIT:
                 return nr
         if nr + 3 >= R.shape[0] or Q[0, st.Q_NUMBER] + 3 >= Q.shape[0]:
             return -1 - nr

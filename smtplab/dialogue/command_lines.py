@@ -51,6 +51,12 @@ def take_for_accepted(S: Table, c: int, verb: int) -> Any:
 
 
 @kernel
+def begins_record(buf: Buffer, p: int, e: int) -> Any:
+    """Whether a TLS record begins here: type, and a version from SSL 3.0 to TLS 1.3 (RFC 8446 5.1)."""
+    return p + 3 <= e and 20 <= int(buf[p]) <= 23 and int(buf[p + 1]) == 3 and int(buf[p + 2]) <= 4
+
+
+@kernel
 def finish_line(k: int, end: int, S: Table, c: int, R: Table, nr: int, Q: Table, verb: int, waits: Flags) -> Any:
     """Write the open line as a command, and let it change the mode."""
     octets = S[c, st.LINE_LENGTH]
@@ -115,7 +121,8 @@ def read_line(
     if S[c, st.LINE_LENGTH] == 0:
         b = int(buf[p]) & 255
         tls = 20 <= b <= 23 or (b & 128 and S[c, st.TLS_DUE])  # a record's type (RFC 8446 5.1), or an SSLv2 hello
-        if (tls and (offset == 0 or S[c, st.TLS_DUE])) or 0 <= S[c, st.SERVER_TLS] < S[c, st.CLIENT_ACKED]:
+        tls = tls and (offset == 0 or S[c, st.TLS_DUE] or (S[c, st.HAD_GAP] and begins_record(buf, p, e)))
+        if tls or 0 <= S[c, st.SERVER_TLS] < S[c, st.CLIENT_ACKED]:
             S[c, st.MODE] = st.TLS  # no command begins so; nor does who has seen the server's TLS send any
             S[c, st.CLIENT_TLS] = offset
             return e, nr

@@ -6,6 +6,7 @@ from typing import Any
 
 from smtplab.capture.layout import ACKED, LENGTH, OFFSET, POS
 from smtplab.dialogue import state as st
+from smtplab.dialogue.command_lines import begins_record
 from smtplab.dialogue.content import begin_content, end_at_mark, end_content, ends_at_mark, lose_count, unassume
 from smtplab.dialogue.verb_numbers import (
     V_AUTH,
@@ -358,20 +359,17 @@ def lose_server(S: Table, c: int, k: int, end: int, R: Table, nr: int, Q: Table,
 
 @kernel
 def skip_rest(buf: Buffer, p: int, e: int, S: Table, c: int) -> Any:
-    """Behind a gap: pass over the rest of a line whose beginning is lost, unless a reply begins right here."""
-    if e - p >= 4 and S[c, st.REPLY_SKIPS] == 1:
-        code = (int(buf[p]) & 255) - 48
-        good = 2 <= code <= 5 and int(buf[p + 3]) in (BLANK, HYPHEN)
-        for d in range(1, 3):
-            good = good and 48 <= int(buf[p + d]) <= 57
-        if good:
-            S[c, st.REPLY_SKIPS] = 0
-            return p
-    S[c, st.REPLY_SKIPS] = 2
+    """Behind a gap: pass over what is left of a line whose beginning is lost, and over lines that begin with no code."""
     while p < e:
-        if int(buf[p]) == LF:
-            S[c, st.REPLY_SKIPS] = 0
-            return p + 1
+        if e - p >= 4 and S[c, st.REPLY_SKIPS] == 1:
+            code = (int(buf[p]) & 255) - 48
+            good = 2 <= code <= 5 and int(buf[p + 3]) in (BLANK, HYPHEN)
+            for d in range(1, 3):
+                good = good and 48 <= int(buf[p + d]) <= 57
+            if good:
+                S[c, st.REPLY_SKIPS] = 0
+                return p
+        S[c, st.REPLY_SKIPS] = 1 if int(buf[p]) == LF else 2
         p += 1
     return e
 
@@ -392,12 +390,23 @@ def read_server(buf: Buffer, G: Table, k: int, S: Table, c: int, R: Table, nr: i
         return nr
     p = G[k, POS] + used
     e = G[k, POS] + n
-    if S[c, st.REPLY_SKIPS]:
+    if S[c, st.REPLY_SKIPS] == 1 and begins_record(buf, p, e):
+        S[c, st.SERVER_TLS] = G[k, OFFSET] + used
+        S[c, st.SERVER_USED] = n
+        return nr
+    first = S[c, st.REPLY_SKIPS]
+    if first:
         p = skip_rest(buf, p, e, S, c)
     if p < e:
         if S[c, st.REPLY_LENGTH] == 0:
             S[c, st.REPLY_ACKED] = G[k, ACKED]
         p, nr, done = read_reply(buf, k, p, e, G[k, OFFSET] + p - G[k, POS], S, c, R, nr)
+        if first and S[c, st.REPLY_SKIPS] == 0:
+            S[c, st.REPLY_BEHIND] = S[c, st.CLIENT_ACKED] < S[c, st.SERVER_LOST]
+        if done and S[c, st.REPLY_BEHIND]:
+            if R[nr - 1, st.CODE] // 100 != 3:
+                R[nr - 1, st.ODDITIES] |= st.GAP
+            S[c, st.REPLY_BEHIND] = 0
         if done and is_tail(R, nr, S, c):
             nr -= 1
             S[c, st.REPLIES] -= 1
