@@ -135,7 +135,9 @@ def read_lines(packets: Packets, wanted: Wanted | None = None) -> Lines:
     client = heard.client[rows]
     mute = streams.streams[1::2, layout.MUTE] == 1
     begins = found.rows[rows, tcp.KNOWN + 1 - client] == 2
-    machines = _run(packets, streams, Machine.for_sessions(len(rows), mute, begins, rows=len(streams.rows)))
+    whole = found.rows[rows, tcp.KNOWN + client] == 2
+    machine = Machine.for_sessions(len(rows), mute, begins, rows=len(streams.rows), client_begins=whole)
+    machines = _run(packets, streams, machine)
     # what only the steps so far needed is let go of
     packets = replace(packets, pos=NOTHING, captured=NOTHING, scope=NOTHING)
     found.connection, found.side = NOTHING, NOTHING.astype(np.uint8)

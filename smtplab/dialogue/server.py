@@ -279,7 +279,8 @@ def answer(R: Table, nr: int, S: Table, c: int, Q: Table, G: Table) -> Any:
     if acked < 0:
         acked = ANY_NUMBER
     if R[row, st.NUMBER] == 0 and (code == 220 or (S[c, st.BEGINS] and code in (421, 521, 554))):
-        return nr  # the greeting
+        if S[c, st.SERVER_LOST] == 0 or S[c, st.QUEUE_HEAD] < 0 or Q[S[c, st.QUEUE_HEAD], st.Q_END] > acked:
+            return nr  # the greeting
     head = S[c, st.QUEUE_HEAD]
     k = choose(S, c, Q, code, lines, acked)
     if k >= 0 and k != head:
@@ -317,6 +318,10 @@ def break_reply(S: Table, c: int, k: int, R: Table, nr: int, Q: Table, G: Table,
     seen = seen and S[c, st.REPLY_SEPARATOR] in (BLANK, HYPHEN)
     if seen:
         S[c, st.REPLY_CODE] = S[c, st.REPLY_DIGITS]
+    S[c, st.REPLY_BEHIND] = 0
+    if S[c, st.REPLY_TAIL] > 0 and S[c, st.REPLY_CODE] == S[c, st.REPLY_TAIL] and S[c, st.REPLY_ACKED] == S[c, st.TAIL_ACKED]:
+        S[c, st.REPLY_LENGTH] = 0  # broken before, and broken again: one reply
+        return nr
     if S[c, st.REPLY_SEPARATOR] != BLANK or not seen:  # more lines of it may stand behind the gap
         S[c, st.REPLY_TAIL] = S[c, st.REPLY_CODE]
         S[c, st.TAIL_ACKED] = S[c, st.REPLY_ACKED]
