@@ -62,7 +62,7 @@ def drifts(S: Table, c: int, acked: int) -> Any:
 
     So it seems where two lines have no verb, and so it stays until the client has seen a reply: who sends on then begins a line.
     """
-    if S[c, st.UNSURE_ACKED] < 0 and S[c, st.SEEN_BEFORE] < min(acked, S[c, st.SERVER_LOST]):
+    if S[c, st.UNSURE_ACKED] < 0 and max(S[c, st.SEEN_BEFORE], 0) < min(acked, S[c, st.SERVER_GONE]):
         S[c, st.UNSURE] = 2  # a 354 may be among what is lost of the server: these may be lines of content
     elif acked > S[c, st.UNSURE_ACKED] >= 0 and (S[c, st.UNSURE] == 2 or S[c, st.LINE_LENGTH] == 0):
         S[c, st.UNSURE] = 3

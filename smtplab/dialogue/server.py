@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from smtplab.capture.layout import ACKED, LENGTH, OFFSET, POS
+from smtplab.capture.layout import ACKED, LENGTH, LOST, OFFSET, POS, REASON
 from smtplab.dialogue import state as st
 from smtplab.dialogue.command_lines import begins_record
 from smtplab.dialogue.content import begin_content, end_at_mark, end_content, ends_at_mark, lose_count, unassume
@@ -201,7 +201,7 @@ def follow(S: Table, c: int, verb: int, reply_class: int) -> Any:
         S[c, st.RECIPIENTS] = 0
         S[c, st.LMTP] = 1 if verb == V_LHLO else 3
     elif verb == V_DATA_END:
-        S[c, st.RECIPIENTS] = 0
+        S[c, st.RECIPIENTS] = -1 if S[c, st.HAD_GAP] else 0  # the next MAIL may be lost
 
 
 @kernel
@@ -257,7 +257,7 @@ def replies_due(S: Table, c: int, Q: Table, k: int, code: int) -> Any:
             due = S[c, st.RECIPIENTS] + 2 if known else 1
         elif S[c, st.LMTP] == 1:
             due = max(1, S[c, st.RECIPIENTS])
-        alone = known and S[c, st.RECIPIENTS] <= 1  # one recipient, one reply, in LMTP as well
+        alone = S[c, st.RECIPIENTS] == 1  # one recipient, one reply, in LMTP as well
         if (S[c, st.LMTP] in (1, 2) or code == PRDR_FIRST) and not known or (S[c, st.LMTP] == 2 and not alone):
             S[c, st.LOST] = 1  # how many replies follow is not known, so what they answer is not either
     Q[k, st.Q_DUE] = due - 1
@@ -288,7 +288,8 @@ def answer(R: Table, nr: int, S: Table, c: int, Q: Table, G: Table) -> Any:
     if k < 0 and S[c, st.MODE] == st.CONTENT and reply_class != 3 and code != 421:
         nr = end_without_mark(S, c, R, nr, Q, G, acked)
         if nr - 1 > row:
-            k = choose(S, c, Q, code, lines, acked)
+            alone = S[c, st.QUEUE_HEAD] == S[c, st.QUEUE_TAIL]  # the content's end, which this reply was taken for
+            k = S[c, st.QUEUE_HEAD] if alone else choose(S, c, Q, code, lines, acked)
     behind = S[c, st.GAP_BEFORE] or (S[c, st.MODE] == st.WAIT and S[c, st.LOST])
     if k < 0 and behind and take_up(S, c, Q, code, acked):
         R[row, st.ODDITIES] |= st.REALIGNED
@@ -386,6 +387,8 @@ def read_server(buf: Buffer, G: Table, k: int, S: Table, c: int, R: Table, nr: i
     used = S[c, st.SERVER_USED]
     if G[k, POS] < 0:
         nr = lose_server(S, c, k, G[k, OFFSET] + n, R, nr, Q, G)
+        if G[k, REASON] == LOST:
+            S[c, st.SERVER_GONE] = G[k, OFFSET] + n
         S[c, st.SERVER_USED] = n
         return nr
     if S[c, st.REPLY_SKIPS] and S[c, st.MODE] == st.TLS and S[c, st.SERVER_TLS] < 0:

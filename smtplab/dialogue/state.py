@@ -64,7 +64,8 @@ STRAY = 68  # lines without a verb since the gap
 SEEN_BEFORE = 69  # octets of the server's stream that the client had seen before the gap
 ASSUMED = 70  # 1: no 354 was captured, the client went on; whether it sends content, the next reply will say
 REPLY_BEHIND = 71  # 1: the open reply follows a gap at once, and may be the rest of one that began in it
-STATE_FIELDS = 72
+SERVER_GONE = 72  # as SERVER_LOST, of gaps that are whole packets
+STATE_FIELDS = 73
 
 # --- modes
 COMMAND, WAIT, CONTENT, CHUNK, ANSWER, TLS = range(6)
