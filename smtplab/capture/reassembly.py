@@ -52,6 +52,10 @@ from smtplab.kernels import Buffer, Column, Flags, Table, entry, kernel
 P_OFFSET, P_POS, P_LENGTH, P_PACKET, P_NEXT, P_BACK = range(6)
 PIECE_FIELDS = 6
 
+# Fields of a packet that carries octets which others had carried before (its place in its stream and in the buffer), or A_LATE.
+A_STREAM, A_PACKET, A_OFFSET, A_POS, A_SIZE, A_LATE = range(6)
+AGAIN_FIELDS = 6
+
 # Packet states, numbered as in `schema.STATUS`.
 OK, RETRANSMISSION, OUT_OF_ORDER, OVERLAP, KEEP_ALIVE, TRUNCATED = range(6)
 
@@ -252,12 +256,17 @@ def reassemble(
     G: Table,
     new: Column,
     status: Flags,
+    A: Table,
 ) -> Any:
-    """Every packet of the streams into `G`; fills `new` and `status` a packet; returns the number of segments.
+    """Every packet of the streams into `G`; fills `new` and `status` a packet.
+
+    Packets that carry octets which others had carried before, and those behind the end of their stream, are noted in `A`.
+    Returns the number of segments, and of rows in `A`.
 
     `stream` is -1 for packets that are not wanted. `F` comes with BASE, MUTE and FINISHED set, HEAD, TAIL and NEWEST -1.
     """
     ng = 0
+    na = 0
     for i in range(len(pos)):
         s = stream[i]
         if s < 0:
@@ -279,12 +288,23 @@ def reassemble(
         if ahead > FARTHEST or offset + n <= 0:
             status[i] = RETRANSMISSION  # before the stream's beginning, or in no window: octets of another connection
             continue
+        late = F[s, FINISHED] >= 0 and offset + n > F[s, FINISHED]
         fast = ahead == 0 and F[s, HELD] == 0 and captured[i] == n and missing_before(F, s, acked) <= 0
         if fast:
             ng = hand_over(G, ng, F, s, i, pos[i], n, acked, LOST)
             fresh = n
+        elif late and offset > F[s, FINISHED]:
+            fresh = 0  # behind the FIN: a receiver drops them, and where ports were used again they are another's
         else:
             fresh = cover(H, F, s, offset, pos[i], n, captured[i], i)
+        if late or fresh < captured[i]:
+            A[na, A_STREAM] = s
+            A[na, A_PACKET] = i
+            A[na, A_OFFSET] = offset
+            A[na, A_POS] = pos[i]
+            A[na, A_SIZE] = captured[i]
+            A[na, A_LATE] = 1 if late else 0
+            na += 1
         new[i] = fresh
         if captured[i] < n:
             status[i] = TRUNCATED
@@ -294,6 +314,8 @@ def reassemble(
             status[i] = OVERLAP
         elif offset < F[s, HIGH]:
             status[i] = OUT_OF_ORDER
+        if late and offset > F[s, FINISHED]:
+            continue
         F[s, HIGH] = max(F[s, HIGH], offset + n)
         if F[s, HELD] + F[s ^ 1, HELD] > 0:
             ng = progress(G, ng, H, F, s, tcp_at, flags, buf, 1)
@@ -307,7 +329,7 @@ def reassemble(
             end = max(F[t, FINISHED], F[t, CONFIRMED])
             if F[t, REACHED] < end <= F[t, REACHED] + FARTHEST:
                 ng = hand_over(G, ng, F, t, -1, -1, end - F[t, REACHED], -1, LOST)
-    return ng
+    return ng, na
 
 
 @dataclass(slots=True)
@@ -319,6 +341,7 @@ class Segments:
     stream: Integers  # of each packet, -1 where its connection is not wanted
     new: Integers  # of each packet, octets that no earlier packet had carried
     status: Octets  # of each packet, a number as in `schema.STATUS`
+    again: NDArray[np.int64]  # (packets with octets sent before, or behind the end, AGAIN_FIELDS)
 
 
 def segments(packets: Packets, found: Connections, wanted: Integers, client: Integers) -> Segments:
@@ -348,5 +371,8 @@ def segments(packets: Packets, found: Connections, wanted: Integers, client: Int
     out = np.empty((4 * payload + 2 * count + 2, SEGMENT_FIELDS), np.int64)
     new, status = np.zeros(n, np.int64), np.zeros(n, np.uint8)
     p = packets
-    made = reassemble(p.buf, p.tcp, p.pos, p.size, p.captured, p.flags, stream, streams, held, out, new, status)
-    return Segments(out[:made], streams, stream, new, status)
+    again = np.empty((payload, AGAIN_FIELDS), np.int64)  # committed as it is filled
+    made, seen = reassemble(
+        p.buf, p.tcp, p.pos, p.size, p.captured, p.flags, stream, streams, held, out, new, status, again
+    )
+    return Segments(out[:made], streams, stream, new, status, again[:seen].copy())

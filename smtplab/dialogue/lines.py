@@ -198,8 +198,8 @@ def _sorted(
     closed_at[reply[st.SESSION][unasked]] = reply[st.AT][unasked]
     transaction, opened, ended, how = (np.zeros(n, np.int64) for _ in range(4))
     count = tx.number_transactions(
-        command[st.SESSION], command[st.VERB], classes, decided, command[st.LAST], command[st.ODDITIES], closed_at,
-        command[st.NUMBER], tables.steps(), transaction, opened, ended, how,
+        command[st.SESSION], command[st.VERB], classes, decided, command[st.LAST], command[st.ODDITIES],
+        command[st.BODY_SEGMENT], closed_at, command[st.NUMBER], tables.steps(), transaction, opened, ended, how,
     )  # fmt: skip
     return Lines(
         packets, found, wanted, client, streams, state, command, reply, contents[:, :opens].copy(), first_command, first_reply,

@@ -8,14 +8,14 @@ import pandas as pd
 import pyarrow as pa
 
 from smtplab import schema
-from smtplab.findings import loss
+from smtplab.findings import loss, twice
 from smtplab.findings.row import Finding
 from smtplab.frames import columns
 
 if TYPE_CHECKING:
     from smtplab.frames.capture import Capture
 
-RULES = (loss.damage, loss.gaps, loss.one_sided)
+RULES = (loss.damage, loss.gaps, loss.realigned, loss.one_sided, twice.overlaps, twice.after_the_end)
 NUMBERS = ("session", "transaction", "command", "frame", "file")
 
 

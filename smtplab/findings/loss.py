@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from smtplab.dialogue import state as st
 from smtplab.findings.row import Finding
 
 if TYPE_CHECKING:
@@ -47,6 +48,36 @@ def gaps(capture: Capture) -> Iterator[Finding]:
             frame=None if pd.isna(gap.before_frame) else int(gap.before_frame),
             file=None if pd.isna(gap.file) else int(gap.file),
         )
+
+
+def realigned(capture: Capture) -> Iterator[Finding]:
+    """Where reading found its way again: behind lost octets, and at replies that name a later command than the oldest."""
+    wire = capture.source.wire
+    lines = wire.lines
+    command, reply = lines.command, lines.reply
+    behind = np.flatnonzero(command[st.ODDITIES] & st.BEHIND_GAP)
+    named = np.flatnonzero(reply[st.ODDITIES] & st.REALIGNED)
+    places = zip(
+        behind.tolist(), wire.frame(wire.command_packet[behind]).tolist(), wire.file(wire.command_packet[behind]).tolist(),
+        strict=True,
+    )  # fmt: skip
+    for row, frame, file in places:
+        yield Finding(
+            "realigned",
+            "notice",
+            "reading goes on here, behind lost octets of the client: commands among them have no row, and their replies answer none",
+            session=int(command[st.SESSION, row]), command=int(command[st.NUMBER, row]), frame=frame, file=file,
+        )  # fmt: skip
+    packet = wire.reply_packet[named]
+    for row, frame, file in zip(named.tolist(), wire.frame(packet).tolist(), wire.file(packet).tolist(), strict=True):
+        answered = int(reply[st.ANSWERS, row])
+        what = "which is lost" if answered < 0 else "not the oldest: those before it are left without a reply"
+        yield Finding(
+            "realigned",
+            "notice",
+            f"a {reply[st.CODE, row]} says which command it answers, {what}",
+            session=int(reply[st.SESSION, row]), command=answered if answered >= 0 else None, frame=frame, file=file,
+        )  # fmt: skip
 
 
 def one_sided(capture: Capture) -> Iterator[Finding]:

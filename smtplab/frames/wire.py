@@ -72,6 +72,11 @@ class Wire:
         _ = self.commands
         return self.logins
 
+    def said(self, session: int) -> list[bytes]:
+        """What AUTH sent in this session, as sent and decoded, longest first; empty where secrets were asked for."""
+        _ = self.commands
+        return self._said.get(session, [])
+
     def masked(self, session: int, octets: bytes, *, server: bool, gaps: bytes | None) -> bytes:
         """A stream's octets, as `Lines.stream` gave them with these `gaps`, without what AUTH sent in them."""
         shown = self.commands
