@@ -3,8 +3,8 @@
     python bench/loss.py [--seeds 3] [--rates 0.1 1 5] [CAPTURE ...]
 
 Without captures: the benchmark's sessions (`generate.py`, 2 MB) and sessions that say more than those (`talks.py`). The truth is
-what is read of the whole capture; that this is what was said is the tests' and `bench/run.py`'s to hold. A row is known by where its
-last octet lies: connection, direction and sequence number. Exits 1 where a row was invented.
+what is read of the whole capture; that this is what was said is the tests' and `bench/run.py`'s to hold. A row is known by where
+its last octet lies: connection, direction and sequence number. Exits 1 where a row was invented.
 """
 
 from __future__ import annotations
@@ -87,7 +87,9 @@ def told(lines: Lines) -> Told:
             G[rows[st.FIRST_SEGMENT], la.POS] >= 0, rows[st.FIRST_POS] - G[rows[st.FIRST_SEGMENT], la.POS], 0
         )
         ends = begins + rows[st.OCTETS] if server else rows[st.AT]
-        for n, (session, begin, end) in enumerate(zip(rows[st.SESSION].tolist(), begins.tolist(), ends.tolist(), strict=True)):
+        for n, (session, begin, end) in enumerate(
+            zip(rows[st.SESSION].tolist(), begins.tolist(), ends.tolist(), strict=True)
+        ):
             stream = 2 * session + server
             place = (names[stream], (base[stream] + end) & 0xFFFFFFFF if end >= 0 else -1)
             broken = bool(rows[st.ODDITIES, n] & BROKEN)
@@ -152,7 +154,11 @@ def compare(lines: Lines, truth: Told, removed: int = 0) -> Loss:
                 loss.unseen.append((place, true))
         if row is None:
             continue
-        if row.answer is not None and row.answer != true.answer and not same_broken(now, truth, row.answer, true.answer):
+        if (
+            row.answer is not None
+            and row.answer != true.answer
+            and not same_broken(now, truth, row.answer, true.answer)
+        ):
             loss.wrong += 1
             loss.astray.append((place, row))
         if true.answer in now.whole:
@@ -173,7 +179,9 @@ def not_parts(now: Told, truth: Told) -> Iterator[tuple[Place, Row]]:
         for start, stop, true in spans.get(stream, ()):
             size = max((stop - start) & 0xFFFFFFFF, 1)
             inside = (row.start - start) & 0xFFFFFFFF < size or (start - row.start) & 0xFFFFFFFF < row.size
-            piece = row.what in (true.what, "?", "-1") and all(part in true.octets for part in (row.octets[:8], row.octets[-8:]))
+            piece = row.what in (true.what, "?", "-1") and all(
+                part in true.octets for part in (row.octets[:8], row.octets[-8:])
+            )
             if inside and (piece or not row.octets) and (stream, stop) not in taken:
                 taken.add((stream, stop))
                 break
@@ -245,7 +253,9 @@ def captures(paths: list[pathlib.Path]) -> Iterator[tuple[str, Packets]]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("captures", nargs="*", type=pathlib.Path)
-    parser.add_argument("--rates", nargs="+", type=float, default=[0.1, 1, 5], help="packets lost, in %% (default 0.1 1 5)")
+    parser.add_argument(
+        "--rates", nargs="+", type=float, default=[0.1, 1, 5], help="packets lost, in %% (default 0.1 1 5)"
+    )
     parser.add_argument("--seeds", type=int, default=3, help="samples of each (default 3)")
     args = parser.parse_args()
     invented = 0
@@ -257,9 +267,9 @@ def main() -> int:
             for kind in KINDS:
                 some = [measure(packets, truth, rate / 100, kind, seed) for seed in range(args.seeds)]
                 loss = sum(some, Loss())
-                found, right = (100 * a / b if b else 100 for a, b in ((loss.found, loss.there), (loss.right, loss.pairs)))
-                line = f"    {rate:g} % of {kind}"
-                print(f"{line:<44} {loss.removed:>8} {found:>7.2f} % {right:>7.2f} % {loss.wrong:>6} {len(loss.invented):>9}", flush=True)
+                shares = [100 * a / b if b else 100 for a, b in ((loss.found, loss.there), (loss.right, loss.pairs))]
+                counts = f"{shares[0]:>7.2f} % {shares[1]:>7.2f} % {loss.wrong:>6} {len(loss.invented):>9}"
+                print(f"{f'    {rate:g} % of {kind}':<44} {loss.removed:>8} {counts}", flush=True)
                 invented += len(loss.invented)
     print("\nno row was invented" if not invented else f"\n{invented} rows were invented")
     return 1 if invented else 0

@@ -142,9 +142,9 @@ def capture(seed: int, sessions: int) -> tuple[bytes, list[list[tuple[str, bytes
     records: list[tuple[int, int, bytes]] = []
     said = []
     start = generate.START
+    mails = generate.Mails(rng, large=False)
     for _ in range(sessions):
-        talk = Talk(rng, start, collections.Counter(), generate.Mails(rng, large=False) if not said else mails, [0])
-        mails = talk.mails
+        talk = Talk(rng, start, collections.Counter(), mails, [0])
         records += talk.play()
         said.append(talk.said)
         start += rng.randint(1, 2 * generate.SPACING)

@@ -140,9 +140,9 @@ def test_a_lost_refusal_of_data_is_told_by_what_follows() -> None:
 @pytest.mark.parametrize("lost", [b"hello", b"RCPT", b"250 ok\r\n", b"354 go"])
 def test_every_picture_shows_the_gap(lost: bytes) -> None:
     session = quietly(pcap([record for record in MAIL.records if lost not in record[1]])).session(0)
-    assert "missing" in session.transcript() or "lost" in session.transcript()
+    assert "missing from the capture" in str(session.transcript())
     assert len(session.gaps) > 0
-    assert "lost" in session.ladder().svg
+    assert "lost" in session.ladder().svg()
 
 
 def test_a_capture_that_begins_within_content_makes_no_commands_of_it() -> None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import itertools
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
-from builders import ACK, RST, Conversation, pcap
+from builders import Conversation, pcap
 from hypothesis import given, settings
 from hypothesis import strategies as some
 from speaking import CONTENT, ENVELOPE, GO, HELLO, QUIT, quietly, talk
@@ -153,10 +152,3 @@ def same_frames(cut: Capture, whole: Capture) -> None:
         mine, other = cut.frame(name), whole.frame(name)
         places = [column for column in mine.columns if column.endswith(("file", "frame"))]
         pd.testing.assert_frame_equal(mine.drop(columns=places), other.drop(columns=places))
-
-
-def test_statuses_count_what_is_new() -> None:
-    packets = said(b"AUTH PLAIN " + SECRET).packets
-    assert int(packets.new.sum()) == int(np.where(packets.status == "retransmission", 0, packets["size"]).sum())
-    assert packets.flags.isin(["ACK", "SYN", "SYN|ACK", "FIN|ACK"]).all()
-    assert ACK != RST

@@ -30,7 +30,8 @@ class Conflict(NamedTuple):
 
 def late(segments: Segments) -> Integers:
     """Packets with octets behind the FIN of their own side, in order."""
-    return segments.again[segments.again[:, A_LATE] == 1, A_PACKET]
+    packets: Integers = segments.again[segments.again[:, A_LATE] == 1, A_PACKET]
+    return packets
 
 
 def conflicts(buf: Octets, segments: Segments) -> Iterator[Conflict]:

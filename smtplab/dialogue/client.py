@@ -62,8 +62,10 @@ def drifts(S: Table, c: int, acked: int) -> Any:
 
     So it seems where two lines have no verb, and so it stays until the client has seen a reply: who sends on then begins a line.
     """
-    if S[c, st.UNSURE_ACKED] < 0 and max(S[c, st.SEEN_BEFORE], 0) < min(acked, S[c, st.SERVER_GONE]):
+    before = S[c, st.UNSURE_ACKED] if S[c, st.UNSURE_ACKED] >= 0 else max(S[c, st.SEEN_BEFORE], 0)
+    if before < min(acked, S[c, st.SERVER_GONE]):
         S[c, st.UNSURE] = 2  # a 354 may be among what is lost of the server: these may be lines of content
+        S[c, st.LINE_LENGTH] = 0
     elif acked > S[c, st.UNSURE_ACKED] >= 0 and (S[c, st.UNSURE] == 2 or S[c, st.LINE_LENGTH] == 0):
         S[c, st.UNSURE] = 3
         S[c, st.STRAY] = 1
@@ -76,8 +78,8 @@ def drifts(S: Table, c: int, acked: int) -> Any:
 def goes_on(S: Table, c: int, Q: Table, acked: int) -> Any:
     """Whether the client does not wait any longer, although octets are lost and no reply has been paired with its command.
 
-    It does so when it has seen replies since: to all that it had sent. The last one seen is the one that it waited for: if that is lost, it is taken for
-    the one hoped for; if it was captured, it was a refusal, for the other kind says what it answers.
+    It does so when it has seen replies since: to all that it had sent. The last one seen is the one that it waited for: if that
+    is lost, it is taken for the one hoped for; if it was captured, it was a refusal, for the other kind says what it answers.
     """
     tail = S[c, st.QUEUE_TAIL]
     if S[c, st.LOST] == 0 or S[c, st.QUEUE_HEAD] < 0 or acked <= Q[tail, st.Q_ACKED] or Q[tail, st.Q_ACKED] < 0:

@@ -192,12 +192,14 @@ def read_line(
     if not found:
         return p, nr
     verb = verb_of(S, c, verb_words)
-    if S[c, st.MODE] == st.ANSWER or (S[c, st.LOOSE_ANSWERS] and verb == V_UNKNOWN):
+    if S[c, st.MODE] == st.ANSWER or (S[c, st.LOOSE_ANSWERS] and verb == V_UNKNOWN and done == 0):
         verb = V_AUTH_RESPONSE
     else:
         S[c, st.LOOSE_ANSWERS] = 0
         if S[c, st.UNSURE]:
-            if verb == V_UNKNOWN or verb == V_DATA_END:  # the rest of a line, or content whose beginning is lost: no command
+            if (
+                verb == V_UNKNOWN or verb == V_DATA_END
+            ):  # the rest of a line, or content whose beginning is lost: no command
                 S[c, st.LINE_LENGTH] = 0
                 S[c, st.STRAY] += 1
                 if S[c, st.STRAY] > 1:

@@ -65,6 +65,7 @@ def begin_content(S: Table, c: int) -> Any:
     S[c, st.CONTENT_ODDITIES] = 0
     S[c, st.ODD_SEGMENT] = -1
     S[c, st.ASSUMED] = 0
+    S[c, st.UNSURE] = 0
     if S[c, st.CLIENT_ACKED] >= 0:  # who sends content has seen the 354, be it captured or not
         S[c, st.CLIENT_ACKED] = max(S[c, st.CLIENT_ACKED], S[c, st.SERVER_LOST])
 
@@ -114,7 +115,7 @@ def lose_count(S: Table, c: int) -> Any:
     S[c, st.GAP_BEFORE] = 1
     S[c, st.RECIPIENTS] = -1
     S[c, st.LOOSE_ANSWERS] = 0
-    S[c, st.UNSURE] = 1
+    S[c, st.UNSURE] = 2 if S[c, st.CLIENT_ACKED] < 0 and S[c, st.BEGINS] == 0 else 1  # a 354 may have come before
     S[c, st.UNSURE_ACKED] = -1
     S[c, st.SEEN_BEFORE] = S[c, st.CLIENT_ACKED]
     S[c, st.STRAY] = 0

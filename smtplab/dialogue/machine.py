@@ -126,8 +126,8 @@ class Machine:
     ) -> Machine:
         """A machine for `count` sessions.
 
-        `mute_server`: no octet of the server was captured; `begins`: the server is seen from its first octet; `client_begins`: so is
-        the client (default: yes); `rows`: how many are expected, a hint.
+        `mute_server`: no octet of the server was captured; `begins`: the server is seen from its first octet; `client_begins`:
+        so is the client (default: yes); `rows`: how many are expected, a hint.
         """
         state = np.zeros((count, st.STATE_FIELDS), np.int64)
         for unset in (

@@ -7,7 +7,7 @@ from typing import Any
 from smtplab.capture.layout import ACKED, LENGTH, LOST, OFFSET, POS, REASON
 from smtplab.dialogue import state as st
 from smtplab.dialogue.command_lines import begins_record
-from smtplab.dialogue.content import begin_content, end_at_mark, end_content, ends_at_mark, lose_count, unassume
+from smtplab.dialogue.content import begin_content, unassume
 from smtplab.dialogue.verb_numbers import (
     V_AUTH,
     V_AUTH_RESPONSE,
@@ -26,12 +26,12 @@ from smtplab.dialogue.verb_numbers import (
     V_VRFY,
     V_XCLIENT,
 )
+from smtplab.dialogue.way_back import ANY_NUMBER, end_without_mark, is_tail, skip_rest, take_up, went_on
 from smtplab.dialogue.written import dequeue, forget, write
 from smtplab.kernels import Buffer, Table, kernel
 
 CR, LF, BLANK, TAB, HYPHEN = 13, 10, 32, 9, 45
 PRDR_FIRST = 353  # draft-hall-prdr: one reply a recipient follows, then one for the message
-ANY_NUMBER = 1 << 62
 # A reply that names another command than the oldest looks for it among so many: ten times the recipients that a server must
 # accept (RFC 5321 4.5.3.1.8). Without a limit, replies to nothing would each search a queue as long as the session.
 MOST_AHEAD = 1000
@@ -143,12 +143,6 @@ def says_what_it_answers(code: int, lines: int, verb: int) -> Any:
 
 
 @kernel
-def went_on(Q: Table, k: int, code: int, acked: int) -> Any:
-    """Whether the server had seen more than this command: but a client waits for 354, 334 and 220, so another such command is lost."""
-    return (code == 354 or code == 334 or code == 220) and acked != ANY_NUMBER and acked > Q[k, st.Q_END]
-
-
-@kernel
 def choose(S: Table, c: int, Q: Table, code: int, lines: int, acked: int) -> Any:
     """The queue's row that this reply answers, or -1; commands that it passes over are dropped, unanswered."""
     head = S[c, st.QUEUE_HEAD]
@@ -205,48 +199,6 @@ def follow(S: Table, c: int, verb: int, reply_class: int) -> Any:
 
 
 @kernel
-def end_without_mark(S: Table, c: int, R: Table, nr: int, Q: Table, G: Table, acked: int) -> Any:
-    """A final reply came while content is open: did the server take a lone dot with other line ends, or one that is lost?
-
-    If so the content ends there, what follows is read again as commands, and the row of its DATA-END is written; but a reply
-    that acknowledges neither answers nothing (a server may refuse a message before its end).
-    """
-    if ends_at_mark(S, c, G, acked):
-        return end_at_mark(S, c, R, nr, Q, G, acked)
-    if S[c, st.CONTENT_ODDITIES] & st.GAP and S[c, st.CONTENT_SEGMENT] >= 0:
-        k = S[c, st.CLIENT_SEGMENT]
-        end = G[k, OFFSET] + S[c, st.CLIENT_USED]
-        if end <= acked:
-            raw = S[c, st.CONTENT_RAW]
-            nr = end_content(S, c, R, nr, Q, k, raw, 0, S[c, st.CONTENT_STUFFED], end, S[c, st.CONTENT_ODDITIES])
-            lose_count(S, c)
-    return nr
-
-
-@kernel
-def take_up(S: Table, c: int, Q: Table, code: int, acked: int) -> Any:
-    """Behind a gap: a 354, 334 or 220 that answers nothing says that DATA, AUTH or STARTTLS is lost, and what follows."""
-    waits = S[c, st.MODE] == st.WAIT and S[c, st.LOST]
-    if (S[c, st.MODE] != st.COMMAND and not waits) or (code != 354 and code != 334 and code != 220):
-        return False
-    if S[c, st.LINE_LENGTH] > 0 and S[c, st.UNSURE] == 0:
-        return False
-    S[c, st.GAP_BEFORE] = 1
-    S[c, st.LINE_LENGTH] = 0  # what stands before the lost command's reply and has no end is no line
-    S[c, st.UNSURE] = 0
-    while S[c, st.QUEUE_HEAD] >= 0 and Q[S[c, st.QUEUE_HEAD], st.Q_END] <= acked:
-        forget(Q, S, c)  # replies come in order: what stood before the lost command has had its own
-    if code == 354:
-        begin_content(S, c)
-        S[c, st.CONTENT_ODDITIES] |= st.GAP  # how much of it was lost with the command is not known
-    elif code == 220:
-        S[c, st.TLS_DUE] = 1
-    else:
-        S[c, st.MODE] = st.ANSWER
-    return True
-
-
-@kernel
 def replies_due(S: Table, c: int, Q: Table, k: int, code: int) -> Any:
     """Count a reply to the content; returns how many are still to come (LMTP, PRDR: one a recipient)."""
     due = Q[k, st.Q_DUE]
@@ -258,7 +210,8 @@ def replies_due(S: Table, c: int, Q: Table, k: int, code: int) -> Any:
         elif S[c, st.LMTP] == 1:
             due = max(1, S[c, st.RECIPIENTS])
         alone = S[c, st.RECIPIENTS] == 1  # one recipient, one reply, in LMTP as well
-        if (S[c, st.LMTP] in (1, 2) or code == PRDR_FIRST) and not known or (S[c, st.LMTP] == 2 and not alone):
+        several = S[c, st.LMTP] in (1, 2) or code == PRDR_FIRST
+        if (several and not known) or (S[c, st.LMTP] == 2 and not alone):
             S[c, st.LOST] = 1  # how many replies follow is not known, so what they answer is not either
     Q[k, st.Q_DUE] = due - 1
     return due - 1
@@ -278,9 +231,9 @@ def answer(R: Table, nr: int, S: Table, c: int, Q: Table, G: Table) -> Any:
     acked = S[c, st.REPLY_ACKED]
     if acked < 0:
         acked = ANY_NUMBER
-    if R[row, st.NUMBER] == 0 and (code == 220 or (S[c, st.BEGINS] and code in (421, 521, 554))):
-        if S[c, st.SERVER_LOST] == 0 or S[c, st.QUEUE_HEAD] < 0 or Q[S[c, st.QUEUE_HEAD], st.Q_END] > acked:
-            return nr  # the greeting
+    greets = R[row, st.NUMBER] == 0 and (code == 220 or (S[c, st.BEGINS] and code in (421, 521, 554)))
+    if greets and (S[c, st.SERVER_LOST] == 0 or S[c, st.QUEUE_HEAD] < 0 or Q[S[c, st.QUEUE_HEAD], st.Q_END] > acked):
+        return nr  # the greeting
     head = S[c, st.QUEUE_HEAD]
     k = choose(S, c, Q, code, lines, acked)
     if k >= 0 and k != head:
@@ -320,7 +273,11 @@ def break_reply(S: Table, c: int, k: int, R: Table, nr: int, Q: Table, G: Table,
     if seen:
         S[c, st.REPLY_CODE] = S[c, st.REPLY_DIGITS]
     S[c, st.REPLY_BEHIND] = 0
-    if S[c, st.REPLY_TAIL] > 0 and S[c, st.REPLY_CODE] == S[c, st.REPLY_TAIL] and S[c, st.REPLY_ACKED] == S[c, st.TAIL_ACKED]:
+    if (
+        S[c, st.REPLY_TAIL] > 0
+        and S[c, st.REPLY_CODE] == S[c, st.REPLY_TAIL]
+        and S[c, st.REPLY_ACKED] == S[c, st.TAIL_ACKED]
+    ):
         S[c, st.REPLY_LENGTH] = 0  # broken before, and broken again: one reply
         return nr
     if S[c, st.REPLY_SEPARATOR] != BLANK or not seen:  # more lines of it may stand behind the gap
@@ -340,14 +297,6 @@ def break_reply(S: Table, c: int, k: int, R: Table, nr: int, Q: Table, G: Table,
 
 
 @kernel
-def is_tail(R: Table, nr: int, S: Table, c: int) -> Any:
-    """Whether the reply just written is the rest of one that a gap broke: of its code, and sent without having seen more."""
-    tail = S[c, st.REPLY_TAIL]
-    S[c, st.REPLY_TAIL] = 0
-    return tail > 0 and R[nr - 1, st.CODE] == tail and S[c, st.REPLY_ACKED] == S[c, st.TAIL_ACKED]
-
-
-@kernel
 def lose_server(S: Table, c: int, k: int, end: int, R: Table, nr: int, Q: Table, G: Table) -> Any:
     """Octets of the server are missing: an open reply is broken off, and it is unknown how many replies were among them."""
     if S[c, st.REPLY_LENGTH] > 0:
@@ -361,23 +310,6 @@ def lose_server(S: Table, c: int, k: int, end: int, R: Table, nr: int, Q: Table,
     if S[c, st.QUEUE_HEAD] >= 0:
         S[c, st.LOST] = 2
     return nr
-
-
-@kernel
-def skip_rest(buf: Buffer, p: int, e: int, S: Table, c: int) -> Any:
-    """Behind a gap: pass over what is left of a line whose beginning is lost, and over lines that begin with no code."""
-    while p < e:
-        if e - p >= 4 and S[c, st.REPLY_SKIPS] == 1:
-            code = (int(buf[p]) & 255) - 48
-            good = 2 <= code <= 5 and int(buf[p + 3]) in (BLANK, HYPHEN)
-            for d in range(1, 3):
-                good = good and 48 <= int(buf[p + d]) <= 57
-            if good:
-                S[c, st.REPLY_SKIPS] = 0
-                return p
-        S[c, st.REPLY_SKIPS] = 1 if int(buf[p]) == LF else 2
-        p += 1
-    return e
 
 
 @kernel
@@ -421,12 +353,12 @@ def read_server(buf: Buffer, G: Table, k: int, S: Table, c: int, R: Table, nr: i
         elif done:
             begun = R[nr - 1, st.FIRST_POS] if R[nr - 1, st.FIRST_SEGMENT] == k else -1
             code = R[nr - 1, st.CODE]
-            final = code >= 200 and code // 100 != 3 and code != 421
-            if begun >= 0 and final and S[c, st.MODE] == st.CONTENT and S[c, st.QUEUE_HEAD] < 0:
-                if unassume(S, c, G, S[c, st.REPLY_ACKED] if S[c, st.REPLY_ACKED] >= 0 else ANY_NUMBER):
-                    S[c, st.REPLIES] -= 1
-                    S[c, st.SERVER_USED] = begun - G[k, POS]
-                    return nr - 1
+            final = begun >= 0 and code >= 200 and code // 100 != 3 and code != 421
+            seen = S[c, st.REPLY_ACKED] if S[c, st.REPLY_ACKED] >= 0 else ANY_NUMBER
+            if final and S[c, st.MODE] == st.CONTENT and S[c, st.QUEUE_HEAD] < 0 and unassume(S, c, G, seen):
+                S[c, st.REPLIES] -= 1  # read again, behind the commands
+                S[c, st.SERVER_USED] = begun - G[k, POS]
+                return nr - 1
             nr = answer(R, nr, S, c, Q, G)
     S[c, st.SERVER_USED] = p - G[k, POS]
     return nr

@@ -37,7 +37,10 @@ TLS_DUE = 34  # STARTTLS was accepted: a TLS record may begin
 CLIENT_TLS, SERVER_TLS = 35, 36  # offsets where TLS begins in the two streams, -1 nowhere
 # unanswered commands and due replies
 QUEUE_HEAD, QUEUE_TAIL = 37, 38
-LMTP, RECIPIENTS = 39, 40  # 1 LHLO accepted, 2 the hello may be lost, 3 another; recipients accepted in this transaction, -1 unknown
+LMTP, RECIPIENTS = (
+    39,
+    40,
+)  # 1 LHLO accepted, 2 the hello may be lost, 3 another; recipients accepted, -1 unknown
 LOST = 41  # 1: octets of the client were lost: replies are paired only where they say themselves what they answer; 2: since then
 # the server has answered, or octets of its own are lost: a client that goes on counts every command as answered
 CLIENT_ACKED = 42  # octets of the server's stream that the client had seen when it sent what is being read
@@ -111,7 +114,9 @@ GAP = 128  # octets of it are missing
 UNFINISHED = 256  # it had not ended when the capture or the stream did
 MIXED_CODES = 512  # a multi-line reply whose lines have different codes (RFC 5321 4.2.1)
 BEHIND_GAP = 2048  # of a command: octets of the client before it are missing
-REALIGNED = 4096  # of a reply: it says what it answers, and passed over commands that had none, or whose octets are missing
+REALIGNED = (
+    4096  # of a reply: it says what it answers, and passed over commands that had none, or whose octets are missing
+)
 NOT_STUFFED = 1024  # a content line began with a dot that transparency would have doubled (RFC 5321 4.5.2)
 
 LONGEST_LINE = 512

@@ -28,8 +28,9 @@ def number_transactions(
 ) -> Any:  # fmt: skip
     """Follow the table of states over commands sorted by session.
 
-    `body`: -1 where a command carries no content. `closed_at` a session: the number of the first command after an unasked 421, or more than any. Fills `transaction` a command
-    (0 outside of one); `opened` (the command that opens), `ended` (the command that ends, -1 none) and `how` a transaction.
+    `body`: -1 where a command carries no content. `closed_at` a session: the number of the first command after an unasked 421, or
+    more than any. Fills `transaction` a command (0 outside of one); `opened` (the command that opens), `ended` (the command that
+    ends, -1 none) and `how` a transaction.
     Returns the number of transactions.
     """
     count = 0

@@ -44,7 +44,7 @@ def dequeue(Q: Table, S: Table, c: int) -> Any:
 
 @kernel
 def forget(Q: Table, S: Table, c: int) -> Any:
-    """Drop the oldest unanswered command, whose reply is lost: who said LHLO and goes on speaks LMTP; recipients are not counted."""
+    """Drop the oldest unanswered command, whose reply is lost: who said LHLO and goes on speaks LMTP."""
     verb = Q[S[c, st.QUEUE_HEAD], st.Q_VERB]
     if verb == V_LHLO:
         S[c, st.LMTP] = 1

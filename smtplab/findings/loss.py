@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from smtplab.capture import connections as tcp
 from smtplab.dialogue import state as st
-from smtplab.findings.row import Finding
+from smtplab.findings.row import Finding, wire_of
 
 if TYPE_CHECKING:
     from smtplab.frames.capture import Capture
@@ -52,10 +53,14 @@ def gaps(capture: Capture) -> Iterator[Finding]:
 
 def realigned(capture: Capture) -> Iterator[Finding]:
     """Where reading found its way again: behind lost octets, and at replies that name a later command than the oldest."""
-    wire = capture.source.wire
+    wire = wire_of(capture)
     lines = wire.lines
     command, reply = lines.command, lines.reply
-    behind = np.flatnonzero(command[st.ODDITIES] & st.BEHIND_GAP)
+    begun = (
+        lines.found.rows[lines.wanted, tcp.KNOWN + lines.client] < 2
+    )  # that the capture begins late is said elsewhere
+    first = begun[command[st.SESSION]] & (command[st.NUMBER] == 0)
+    behind = np.flatnonzero((command[st.ODDITIES] & st.BEHIND_GAP > 0) & ~first)
     named = np.flatnonzero(reply[st.ODDITIES] & st.REALIGNED)
     places = zip(
         behind.tolist(), wire.frame(wire.command_packet[behind]).tolist(), wire.file(wire.command_packet[behind]).tolist(),
@@ -65,7 +70,7 @@ def realigned(capture: Capture) -> Iterator[Finding]:
         yield Finding(
             "realigned",
             "notice",
-            "reading goes on here, behind lost octets of the client: commands among them have no row, and their replies answer none",
+            "reading goes on here, behind lost octets of the client: commands among them have no row, their replies answer none",
             session=int(command[st.SESSION, row]), command=int(command[st.NUMBER, row]), frame=frame, file=file,
         )  # fmt: skip
     packet = wire.reply_packet[named]

@@ -11,7 +11,7 @@ import numpy as np
 from smtplab.capture import again, layout
 from smtplab.capture import connections as tcp
 from smtplab.dialogue import state as st
-from smtplab.findings.row import Finding
+from smtplab.findings.row import Finding, wire_of
 from smtplab.frames.wire import AUTH, AUTH_RESPONSE
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def overlaps(capture: Capture) -> Iterator[Finding]:
 
     `evidence` is `used: `, the octets read, CR LF, `other: `, as many octets of the later packet: at most 64 each.
     """
-    wire = capture.source.wire
+    wire = wire_of(capture)
     lines = wire.lines
     for one in again.conflicts(lines.packets.buf, lines.segments):
         used, other = _masked(wire, one.stream, one.offset, [one.used, one.other])
@@ -40,14 +40,15 @@ def overlaps(capture: Capture) -> Iterator[Finding]:
             f"{count} of the {side} that frame {frames[0]} had carried came again, and different: the first ones are read",
             reference="RFC 9293 3.10.7.4",
             session=one.stream >> 1,
+            frame=int(frames[1]),
+            file=int(wire.file(np.array([one.packet]))[0]),
             evidence=b"used: " + used + b"\r\nother: " + other,
-            **_place(wire, one.packet),
         )
 
 
 def after_the_end(capture: Capture) -> Iterator[Finding]:
     """Octets that a side sent after it had ended its stream, or after the connection was broken off; a row a side."""
-    wire = capture.source.wire
+    wire = wire_of(capture)
     lines = wire.lines
     flags, stream = lines.packets.flags, lines.segments.stream
     late = again.late(lines.segments)
@@ -71,14 +72,11 @@ def after_the_end(capture: Capture) -> Iterator[Finding]:
 
 
 def _ended(wire: Wire, stream: int, packet: int, summary: str) -> Finding:
-    reference = "RFC 9293 3.10.7.4"
-    place = _place(wire, packet)
-    return Finding("octets-after-close", "notice", summary, reference=reference, session=stream >> 1, **place)
-
-
-def _place(wire: Wire, packet: int) -> dict[str, int]:
     at = np.array([packet])
-    return {"frame": int(wire.frame(at)[0]), "file": int(wire.file(at)[0])}
+    frame, file = int(wire.frame(at)[0]), int(wire.file(at)[0])
+    return Finding(
+        "octets-after-close", "notice", summary, "RFC 9293 3.10.7.4", session=stream >> 1, frame=frame, file=file
+    )
 
 
 def _masked(wire: Wire, stream: int, offset: int, copies: list[bytes]) -> list[bytes]:
