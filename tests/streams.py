@@ -292,7 +292,8 @@ def run(lines: Lines, G: Segments, upto: Iterable[int] = (), *, tiny: bool = Fal
     """The machine alone over segments of these lines, read in the given pieces; `tiny`: it must grow at every step."""
     mute = lines.segments.streams[1::2, la.MUTE] == 1
     begins = lines.found.rows[lines.wanted, tcp.KNOWN + 1 - lines.client] == 2
-    machine = Machine.for_sessions(lines.sessions, mute, begins)
+    whole = lines.found.rows[lines.wanted, tcp.KNOWN + lines.client] == 2
+    machine = Machine.for_sessions(lines.sessions, mute, begins, client_begins=whole)
     if tiny:
         machine.rows = np.empty((8, st.ROW_FIELDS), np.int64)
         machine.queue = np.zeros((8, st.QUEUE_FIELDS), np.int64)

@@ -37,7 +37,7 @@ def test_a_lost_packet() -> None:
     lost = next(n for n, (_, octets) in enumerate(MAIL.records) if b"hello" in octets)
     capture = of(MAIL.records[:lost] + MAIL.records[lost + 1 :])
     size = len(MAIL.records[lost][1]) - HEADERS
-    assert rules(capture) == [("capture-loss", "warning")]
+    assert rules(capture) == [("capture-loss", "warning"), ("realigned", "notice")]
     row, gap = capture.findings.iloc[0], capture.gaps.iloc[0]
     assert row.summary.startswith(f"{size} octets of the client missing")
     assert (gap["size"], gap.reason, gap.from_client) == (size, "lost", True)
@@ -49,7 +49,7 @@ def test_a_lost_packet() -> None:
 def test_packets_cut_by_the_snaplen() -> None:
     cut = [(time, octets[: HEADERS + 4], len(octets)) for time, octets in MAIL.records]
     capture = of(cut)
-    assert {rule for rule, _ in rules(capture)} == {"capture-snaplen"}
+    assert {rule for rule, _ in rules(capture)} == {"capture-snaplen", "realigned"}
     assert set(capture.gaps.reason) == {"snaplen"}
     assert "truncated" in set(capture.packets.status)
     assert capture.packets["size"].sum() == capture.packets.new.sum() + capture.sessions.missing_bytes.sum()

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
-import io
 import random
-from pathlib import Path
 
 import builders as b
-import losses
 import numpy as np
 import pytest
 import streams
@@ -17,10 +13,8 @@ from hypothesis import strategies as some
 from streams import GREETING, OK, TALKS
 
 from smtplab.capture import layout as la
-from smtplab.capture.packets import Packets
-from smtplab.capture.read import read
 from smtplab.dialogue import state as st
-from smtplab.dialogue.lines import Lines, read_lines
+from smtplab.dialogue.lines import Lines
 
 NAMES = list(TALKS)
 HANDSHAKE = 3
@@ -268,33 +262,6 @@ def test_ports_used_again_and_again() -> None:
 
 
 # --- law 5
-
-
-@pytest.fixture(scope="module")
-def generated(repository: Path) -> Packets:
-    """Three megabytes of sessions made by the benchmark's generator."""
-    spec = importlib.util.spec_from_file_location("generate", repository / "bench" / "generate.py")
-    assert spec is not None
-    assert spec.loader is not None
-    generate = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(generate)
-    target = io.BytesIO()
-    generate.generate(target, 7, 3)
-    return read(target.getvalue())
-
-
-@pytest.mark.parametrize(("rate", "found", "right"), [(0.001, 0.999, 0.998), (0.01, 0.995, 0.995), (0.05, 0.99, 0.98)])
-def test_lost_packets(generated: Packets, rate: float, found: float, right: float) -> None:
-    """What is found of what was captured, and how much of the pairing of replies is right; nothing is invented at 1 %."""
-    whole = losses.told(read_lines(generated))
-    for seed in range(3):
-        keep = np.random.default_rng(seed).random(len(generated)) >= rate
-        loss = losses.loss(generated, whole, keep)
-        pairs = loss.paired + len(loss.wrong) + loss.unpaired
-        assert loss.found >= found * loss.there
-        assert loss.paired >= right * pairs
-        assert len(loss.wrong) <= 0.002 * pairs
-        assert len(loss.invented) <= (0 if rate <= 0.01 else 0.02 * loss.there)
 
 
 @pytest.mark.parametrize("name", NAMES)

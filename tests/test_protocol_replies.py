@@ -53,7 +53,7 @@ def test_everything_one_behind_is_realigned_where_a_reply_says_what_it_answers()
     assert answers(capture) == [
         ("HELO", 250), ("NOOP", 250), ("MAIL", 250), ("RCPT", None), ("DATA", 354), ("DATA-END", 250), ("QUIT", 221),
     ]  # fmt: skip
-    assert rules(capture) == ["command-unanswered"]
+    assert rules(capture) == ["command-unanswered", "realigned"]
 
 
 def test_everything_at_once() -> None:

@@ -25,8 +25,8 @@ from smtplab.capture.reassembly import (
     RETRANSMISSION,
     TRUNCATED,
 )
+from smtplab.capture.segments import Segments
 from smtplab.dialogue import following
-from smtplab.dialogue.lines import Segments
 
 Hole = tuple[int, int, int]  # offset, size, reason
 TEXT = bytes(range(256))
@@ -37,8 +37,8 @@ def segments(records: list[Any]) -> tuple[Packets, Segments]:
     found = connections(packets)
     wanted = np.arange(len(found))
     d = following.dealt(packets, found, wanted, np.zeros(len(found), np.int64))  # few packets: one share
-    rows = ra.segments(packets, d.which, d.stream, 0, d.streams, d.new, d.status)
-    return packets, Segments(rows, d.streams, d.stream, d.new, d.status)
+    rows, again = ra.segments(packets, d.which, d.stream, 0, d.streams, d.new, d.status)
+    return packets, Segments(rows, d.streams, d.stream, d.new, d.status, again)
 
 
 def stream(packets: Packets, made: Segments, number: int = 0) -> tuple[bytes, list[Hole]]:

@@ -74,6 +74,19 @@ def is_another(C: Table, c: int, d: int, flags: int, seq: int) -> Any:
     return False
 
 
+@kernel
+def is_over(C: Table, c: int, d: int, seq: int) -> Any:
+    """Whether octets that begin at `seq` can no longer be this connection's, whose end was captured: its ports are used again.
+
+    Initial sequence numbers are spread over 2**32 (RFC 6528), so octets far from all that the side has sent are another's, though
+    the SYN that would say so was not captured. Octets near it may be late or sent again: they stay.
+    """
+    if C[c, RESET] + C[c, RESET + 1] == 0 and (C[c, FINISH] < 0 or C[c, FINISH + 1] < 0):
+        return False
+    ahead = signed32(seq - C[c, BASE + d])
+    return C[c, KNOWN + d] > 0 and (ahead < -GUESS_BACK or ahead > C[c, PAYLOAD + d] + GUESS_BACK)
+
+
 @entry
 def connect(
     buf: Buffer,
@@ -147,7 +160,7 @@ def connect(
                     break
             h = (h + 1) & mask
         older = -1
-        if c >= 0 and is_another(C, c, d, f, seq):
+        if c >= 0 and (is_another(C, c, d, f, seq) or (size[i] > 0 and is_over(C, c, d, seq))):
             older = c
             c = -1
         if c < 0:
@@ -230,4 +243,5 @@ def connections(packets: Packets) -> Connections:
     salt = int.from_bytes(os.urandom(3), "big")
     p = packets
     count = connect(p.buf, p.ip, p.tcp, p.size, p.captured, p.flags, p.scope, salt, table, rows, connection, side)
-    return Connections(rows[:count].copy(), connection, side)
+    # a flood of connections of a packet each is not copied: nearly all of the table is theirs
+    return Connections(rows[:count] if 2 * count > n else rows[:count].copy(), connection, side)

@@ -52,6 +52,10 @@ from smtplab.kernels import Buffer, Column, Flags, Slots, Table, entry, kernel
 P_OFFSET, P_POS, P_LENGTH, P_PACKET, P_NEXT, P_BACK = range(6)
 PIECE_FIELDS = 6
 
+# Fields of a packet that carries octets which others had carried before (its place in its stream and in the buffer), or A_LATE.
+A_STREAM, A_PACKET, A_OFFSET, A_POS, A_SIZE, A_LATE = range(6)
+AGAIN_FIELDS = 6
+
 # Packet states, numbered as in `schema.STATUS`.
 OK, RETRANSMISSION, OUT_OF_ORDER, OVERLAP, KEEP_ALIVE, TRUNCATED = range(6)
 
@@ -256,12 +260,17 @@ def reassemble(
     G: Table,
     new: Slots,
     status: Flags,
+    A: Table,
 ) -> Any:
-    """The packets `which` into `G`; fills `new` and `status` a packet; returns the number of segments.
+    """The packets `which` into `G`; fills `new` and `status` a packet.
+
+    Packets that carry octets which others had carried before, and those behind the end of their stream, are noted in `A`.
+    Returns the number of segments, and of rows in `A`.
 
     Row 0 of `F` is stream number `first`. It comes with BASE, MUTE and FINISHED set, HEAD, TAIL, NEWEST and OLDEST -1.
     """
     ng = 0
+    na = 0
     for w in range(len(which)):
         i = which[w]
         s = stream[i] - first
@@ -282,12 +291,23 @@ def reassemble(
         if ahead > FARTHEST or offset + n <= 0:
             status[i] = RETRANSMISSION  # before the stream's beginning, or in no window: octets of another connection
             continue
+        late = F[s, FINISHED] >= 0 and offset + n > F[s, FINISHED]
         fast = ahead == 0 and F[s, HELD] == 0 and captured[i] == n and missing_before(F, s, acked) <= 0
         if fast:
             ng = hand_over(G, ng, F, s, i, pos[i], n, acked, LOST)
             fresh = n
+        elif late and offset > F[s, FINISHED]:
+            fresh = 0  # behind the FIN: a receiver drops them, and where ports were used again they are another's
         else:
             fresh = cover(H, F, s, offset, pos[i], n, captured[i], i)
+        if late or fresh < captured[i]:
+            A[na, A_STREAM] = s
+            A[na, A_PACKET] = i
+            A[na, A_OFFSET] = offset
+            A[na, A_POS] = pos[i]
+            A[na, A_SIZE] = captured[i]
+            A[na, A_LATE] = 1 if late else 0
+            na += 1
         new[i] = fresh
         if captured[i] < n:
             status[i] = TRUNCATED
@@ -297,6 +317,8 @@ def reassemble(
             status[i] = OVERLAP
         elif offset < F[s, HIGH]:
             status[i] = OUT_OF_ORDER
+        if late and offset > F[s, FINISHED]:
+            continue
         F[s, HIGH] = max(F[s, HIGH], offset + n)
         if F[s, HELD] + F[s ^ 1, HELD] > 0:
             ng = progress(G, ng, H, F, s, tcp_at, flags, buf, 1)
@@ -310,7 +332,7 @@ def reassemble(
             end = max(F[t, FINISHED], F[t, CONFIRMED])
             if F[t, REACHED] < end <= F[t, REACHED] + FARTHEST:
                 ng = hand_over(G, ng, F, t, -1, -1, end - F[t, REACHED], -1, LOST)
-    return ng
+    return ng, na
 
 
 def streams_of(found: Connections, wanted: Integers, client: Integers) -> NDArray[np.int64]:
@@ -338,17 +360,19 @@ def streams_of(found: Connections, wanted: Integers, client: Integers) -> NDArra
 def segments(
     packets: Packets, which: NDArray[np.int32], stream: NDArray[np.int32], first: int, streams: NDArray[np.int64],
     new: NDArray[np.int32], status: Octets,
-) -> NDArray[np.int64]:  # fmt: skip
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:  # fmt: skip
     """The segments of the packets `which`, `(segments, SEGMENT_FIELDS)`; `streams` are their streams' rows, from number `first` on.
 
-    Brings `streams` up to date, and fills `new` and `status` at these packets.
+    Brings `streams` up to date, and fills `new` and `status` at these packets. The second table is of packets with octets sent
+    before, or behind the end: `(packets, AGAIN_FIELDS)`.
     """
     p = packets
     payload = int((p.size[which] > 0).sum())
     held = np.empty((3 * payload + 2, PIECE_FIELDS), np.int64)
     held[0] = 0  # no piece is free, none was ever made
     out = np.empty((4 * payload + len(streams) + 2, SEGMENT_FIELDS), np.int64)  # committed as it is filled
-    made = reassemble(
-        p.buf, p.tcp, p.pos, p.size, p.captured, p.flags, which, stream, first, streams, held, out, new, status
+    again = np.empty((payload, AGAIN_FIELDS), np.int64)
+    made, seen = reassemble(
+        p.buf, p.tcp, p.pos, p.size, p.captured, p.flags, which, stream, first, streams, held, out, new, status, again
     )
-    return out[:made]
+    return out[:made], again[:seen]

@@ -20,7 +20,7 @@ from smtplab.dialogue.verb_numbers import (
     V_UNKNOWN,
     V_X_EXPS,
 )
-from smtplab.dialogue.written import dequeue, enqueue, write
+from smtplab.dialogue.written import enqueue, forget, write
 from smtplab.kernels import Buffer, Flags, Table, Words, kernel
 from smtplab.smtp.verbs import PACKED_OCTETS, packed
 
@@ -49,12 +49,19 @@ def take_for_accepted(S: Table, c: int, verb: int) -> Any:
     """Go on after a command whose reply cannot be known: as if it had been accepted, so that what follows is read as meant."""
     if verb == V_DATA:
         begin_content(S, c)
+        S[c, st.ASSUMED] = 1
         return
     S[c, st.MODE] = st.COMMAND
     if verb == V_STARTTLS:
         S[c, st.TLS_DUE] = 1
     else:
         S[c, st.LOOSE_ANSWERS] = 1
+
+
+@kernel
+def begins_record(buf: Buffer, p: int, e: int) -> Any:
+    """Whether a TLS record begins here: type, and a version from SSL 3.0 to TLS 1.3 (RFC 8446 5.1)."""
+    return p + 3 <= e and 20 <= int(buf[p]) <= 23 and int(buf[p + 1]) == 3 and int(buf[p + 2]) <= 4
 
 
 @kernel
@@ -96,7 +103,7 @@ def finish_line(k: int, end: int, S: Table, c: int, R: Table, nr: int, Q: Table,
         if S[c, st.CLIENT_ACKED] > Q[tail, st.Q_ACKED] >= 0:
             # the client has seen replies since its last command and goes on: it counts every command as answered
             while S[c, st.QUEUE_HEAD] >= 0:
-                dequeue(Q, S, c)
+                forget(Q, S, c)
             S[c, st.LOST] = 0
     enqueue(Q, S, c, verb, number, end)
     if verb == V_BURL:
@@ -133,9 +140,10 @@ def read_line(
     if S[c, st.LINE_LENGTH] == 0:
         b = int(buf[p]) & 255
         tls = 20 <= b <= 23 or (b & 128 and S[c, st.TLS_DUE])  # a record's type (RFC 8446 5.1), or an SSLv2 hello
-        if (tls and (offset == S[c, st.CLIENT_BEGIN] or S[c, st.TLS_DUE])) or 0 <= S[c, st.SERVER_TLS] < S[
-            c, st.CLIENT_ACKED
-        ]:
+        tls = tls and (
+            offset == S[c, st.CLIENT_BEGIN] or S[c, st.TLS_DUE] or (S[c, st.HAD_GAP] and begins_record(buf, p, e))
+        )
+        if tls or 0 <= S[c, st.SERVER_TLS] < S[c, st.CLIENT_ACKED]:
             S[c, st.MODE] = st.TLS  # no command begins so; nor does who has seen the server's TLS send any
             S[c, st.CLIENT_TLS] = offset
             return e, nr
@@ -223,13 +231,22 @@ def read_line(
     if not found:
         return p, nr
     verb = verb_of(S, c, verb_words)
-    if S[c, st.MODE] == st.ANSWER or (S[c, st.LOOSE_ANSWERS] and verb == V_UNKNOWN):
+    if S[c, st.MODE] == st.ANSWER or (S[c, st.LOOSE_ANSWERS] and verb == V_UNKNOWN and done == 0):
         verb = V_AUTH_RESPONSE
     else:
         S[c, st.LOOSE_ANSWERS] = 0
-        if S[c, st.LOST] and verb == V_UNKNOWN:  # the rest of a line, or content whose beginning is lost: no command
-            S[c, st.LINE_LENGTH] = 0
-            return p, nr
+        if S[c, st.UNSURE]:
+            if (
+                verb == V_UNKNOWN or verb == V_DATA_END
+            ):  # the rest of a line, or content whose beginning is lost: no command
+                S[c, st.LINE_LENGTH] = 0
+                S[c, st.STRAY] += 1
+                if S[c, st.STRAY] > 1:
+                    S[c, st.UNSURE] = 2
+                    return e, nr
+                return p, nr
+            if S[c, st.UNSURE] == 3:
+                S[c, st.UNSURE] = 0
     nr = finish_line(k, offset + p - start, S, c, R, nr, Q, verb, waits)
     return p, nr
 
@@ -237,6 +254,9 @@ def read_line(
 @kernel
 def break_line(S: Table, c: int, k: int, end: int, R: Table, nr: int, Q: Table, why: int) -> Any:
     """Write the open line although its end is missing. Its verb is not read: the word may be cut."""
+    if S[c, st.UNSURE] == 1:
+        S[c, st.LINE_LENGTH] = 0  # behind a gap, and neither end is there: it may be anything
+        return nr
     number = S[c, st.COMMANDS]
     S[c, st.COMMANDS] += 1
     verb = V_AUTH_RESPONSE if S[c, st.MODE] == st.ANSWER else V_UNKNOWN

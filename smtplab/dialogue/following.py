@@ -19,6 +19,7 @@ from smtplab.capture import connections as tcp
 from smtplab.capture import layout, reassembly
 from smtplab.capture.connections import Connections
 from smtplab.capture.packets import Integers, Octets, Packets
+from smtplab.capture.reassembly import A_STREAM
 from smtplab.capture.rows import Rows, halved
 from smtplab.dialogue import places
 from smtplab.dialogue import state as st
@@ -52,6 +53,7 @@ class Followed:
     """What was found in some sessions; lines sorted by session and number, fields as in `state` and `layout`."""
 
     segments: NDArray[Any]  # (segments, SEGMENT_FIELDS), 32 or 64 bits
+    again: NDArray[np.int64]  # (packets with octets sent before, or behind the end, AGAIN_FIELDS)
     state: NDArray[Any]  # (sessions, STATE_FIELDS), 32 or 64 bits: the machine's last word on each session
     command: Rows
     reply: Rows
@@ -72,7 +74,7 @@ class Sessions:
     sessions: Integers  # each share's first session, and the end
     stream: NDArray[np.int32]  # of each packet, -1 where its connection is not wanted
     streams: NDArray[np.int64]  # (2 * sessions, STREAM_FIELDS)
-    begins: NDArray[np.bool_]  # of each session, whether the server is seen from its first octet
+    begins: NDArray[np.bool_]  # (sessions, 2): whether the client, and the server, is seen from its first octet
     new: NDArray[np.int32]  # of each packet, octets that no earlier packet had carried
     status: Octets  # of each packet, a number as in `schema.STATUS`
 
@@ -91,7 +93,8 @@ def dealt(packets: Packets, found: Connections, wanted: Integers, client: Intege
     deal(found.connection, found.side, session, client, share, bounds[:-1].copy(), which, stream)
     return Sessions(
         packets, which, bounds, sessions, stream, reassembly.streams_of(found, wanted, client),
-        found.rows[wanted, tcp.KNOWN + 1 - client] == 2, np.zeros(n, np.int32), np.zeros(n, np.uint8),
+        np.stack([found.rows[wanted, tcp.KNOWN + side] == 2 for side in (client, 1 - client)], axis=1),
+        np.zeros(n, np.int32), np.zeros(n, np.uint8),
     )  # fmt: skip
 
 
@@ -115,7 +118,7 @@ def follow_all(dealt_: Sessions) -> Followed:
                 other.result()
     else:
         work()
-    return joined([done.pop(share) for share in shares], dealt_.sessions)
+    return joined([done.pop(share) for share in shares], dealt_)
 
 
 def follow(dealt_: Sessions, share: int) -> Followed:
@@ -123,14 +126,16 @@ def follow(dealt_: Sessions, share: int) -> Followed:
     first, end = int(dealt_.sessions[share]), int(dealt_.sessions[share + 1])
     which = dealt_.which[dealt_.bounds[share] : dealt_.bounds[share + 1]]
     streams = dealt_.streams[2 * first : 2 * end]
-    segments = reassembly.segments(dealt_.packets, which, dealt_.stream, 2 * first, streams, dealt_.new, dealt_.status)
-    mute = streams[1::2, layout.MUTE] == 1
-    return read(
-        dealt_.packets, segments, Machine.for_sessions(end - first, mute, dealt_.begins[first:end], len(segments))
+    segments, again = reassembly.segments(
+        dealt_.packets, which, dealt_.stream, 2 * first, streams, dealt_.new, dealt_.status
     )
+    mute = streams[1::2, layout.MUTE] == 1
+    client_begins, begins = dealt_.begins[first:end].T
+    machine = Machine.for_sessions(end - first, mute, begins, len(segments), client_begins)
+    return read(dealt_.packets, segments, again.copy(), machine)
 
 
-def read(packets: Packets, segments: NDArray[np.int64], machine: Machine) -> Followed:
+def read(packets: Packets, segments: NDArray[np.int64], again: NDArray[np.int64], machine: Machine) -> Followed:
     """Let the machine read the segments; sort what it wrote, and gather the octets."""
     buf = packets.buf
     machine.read(buf, packets.words, segments)
@@ -146,7 +151,7 @@ def read(packets: Packets, segments: NDArray[np.int64], machine: Machine) -> Fol
     client_said, client_dirty = gathered(buf, segments, command, spoken(command))
     server_said, server_dirty = gathered(buf, segments, reply, reply[st.OCTETS])
     return Followed(
-        halved(segments), halved(state), Rows.of(command), Rows.of(reply), Rows.of(contents[:, :opens]),
+        halved(segments), again, halved(state), Rows.of(command), Rows.of(reply), Rows.of(contents[:, :opens]),
         client_said, client_dirty, server_said, server_dirty,
     )  # fmt: skip
 
@@ -173,12 +178,12 @@ def gathered(
     return out, dirty
 
 
-def joined(parts: Sequence[Followed], sessions: Integers) -> Followed:
-    """What several shares gave, numbered through; `sessions` is each share's first session. The parts are emptied."""
+def joined(parts: Sequence[Followed], dealt_: Sessions) -> Followed:
+    """What the shares gave, numbered through. The parts are emptied."""
     if len(parts) == 1:
         return parts[0]
-    session = sessions[:-1].tolist()
-    stream = (2 * sessions[:-1]).tolist()
+    session = dealt_.sessions[:-1].tolist()
+    stream = (2 * dealt_.sessions).tolist()
     segment = starts(np.array([len(part.segments) for part in parts]))[:-1].tolist()
     line = dict.fromkeys((st.FIRST_SEGMENT, st.LAST_SEGMENT), segment) | {st.SESSION: session}
     command = line | {st.BODY_SEGMENT: segment}
@@ -191,8 +196,13 @@ def joined(parts: Sequence[Followed], sessions: Integers) -> Followed:
         mine = segments[segment[k] : segment[k] + len(part.segments)]
         mine[:, layout.STREAM] += stream[k]
         mine[:, layout.FOLLOWING][mine[:, layout.FOLLOWING] >= 0] += segment[k]
+        part.again[:, A_STREAM] += stream[k]
+        streams = dealt_.streams[stream[k] : stream[k + 1]]
+        for end in (layout.OLDEST, layout.NEWEST):
+            streams[:, end][streams[:, end] >= 0] += segment[k]
     return Followed(
         segments,
+        np.concatenate([part.again for part in parts]),
         np.concatenate([part.state for part in parts]),
         Rows.joined([p.command for p in parts], command),
         Rows.joined([p.reply for p in parts], line),

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,8 +10,9 @@ from numpy.typing import NDArray
 
 from smtplab.capture import layout
 from smtplab.capture.connections import Connections, connections
-from smtplab.capture.packets import Integers, Octets, Packets
+from smtplab.capture.packets import Integers, Packets
 from smtplab.capture.rows import Rows, narrow
+from smtplab.capture.segments import Segments
 from smtplab.capture.wanted import Wanted
 from smtplab.dialogue import detect, following, tables
 from smtplab.dialogue import state as st
@@ -23,29 +22,6 @@ from smtplab.dialogue.unspoken import Unspoken, unspoken
 
 NOTHING = np.empty(0, np.int64)
 REPLY, CODE, DECIDING, TRANSACTION = range(4)  # fields of `Lines.of_command`
-
-
-@dataclass
-class Segments:
-    """The streams of the sessions: their segments, sorted by share of sessions, then in the order of handing over."""
-
-    narrow: NDArray[Any]
-    streams: NDArray[np.int64]  # (2 * sessions, STREAM_FIELDS)
-    stream: NDArray[np.int32]  # of each packet, -1 where its connection is not wanted
-    new: NDArray[np.int32]  # of each packet, octets that no earlier packet had carried
-    status: Octets  # of each packet, a number as in `schema.STATUS`
-
-    @cached_property
-    def rows(self) -> NDArray[np.int64]:
-        """`(segments, SEGMENT_FIELDS)`, as the kernels that copy contents want them."""
-        return self.narrow.astype(np.int64)
-
-    def of(self, stream: int) -> Iterator[NDArray[np.int64]]:
-        """The segments of one stream, in order."""
-        k = int(self.streams[stream, layout.OLDEST])
-        while k >= 0:
-            yield self.rows[k]
-            k = int(self.rows[k, layout.FOLLOWING])
 
 
 @dataclass(slots=True)
@@ -175,7 +151,7 @@ def read_lines(packets: Packets, wanted: Wanted | None = None) -> Lines:
     packets.frame, packets.ip, packets.tcp, packets.size = map(
         narrow, (packets.frame, packets.ip, packets.tcp, packets.size)
     )
-    segments = Segments(followed.segments, dealt.streams, dealt.stream, dealt.new, dealt.status)
+    segments = Segments(followed.segments, dealt.streams, dealt.stream, dealt.new, dealt.status, followed.again)
     lines = _paired(packets, found, rows, client, segments, followed, mute_ones)
     if wanted is None or wanted.all:  # else only what was asked for
         lines.foreign = heard.foreign
@@ -214,8 +190,8 @@ def _paired(
     closed_at[session[unasked]] = reply[st.AT][unasked]
     transaction, opened, ended, how = (np.zeros(n, np.int64) for _ in range(4))
     count = tx.number_transactions(
-        command[st.SESSION], command[st.VERB], classes, decided, command[st.LAST], command[st.ODDITIES], closed_at,
-        command[st.NUMBER], tables.steps(), transaction, opened, ended, how,
+        command[st.SESSION], command[st.VERB], classes, decided, command[st.LAST], command[st.ODDITIES],
+        command[st.BODY_SEGMENT], closed_at, command[st.NUMBER], tables.steps(), transaction, opened, ended, how,
     )  # fmt: skip
     return Lines(
         packets, found, wanted, client, segments, followed, first_command, first_reply,

@@ -123,12 +123,17 @@ class Machine:
 
     @classmethod
     def for_sessions(
-        cls, count: int, mute_server: NDArray[np.bool_], begins: NDArray[np.bool_], rows: int = 0
+        cls,
+        count: int,
+        mute_server: NDArray[np.bool_],
+        begins: NDArray[np.bool_],
+        rows: int = 0,
+        client_begins: NDArray[np.bool_] | None = None,
     ) -> Machine:
         """A machine for `count` sessions.
 
-        `mute_server`: no octet of the server was captured; `begins`: the server is seen from its first octet; `rows`: how many
-        are expected, a hint.
+        `mute_server`: no octet of the server was captured; `begins`: the server is seen from its first octet; `client_begins`:
+        so is the client (default: yes); `rows`: how many are expected, a hint.
         """
         state = np.zeros((count, st.STATE_FIELDS), np.int64)
         for unset in (
@@ -143,6 +148,11 @@ class Machine:
         state[:, st.CLIENT_ACKED] = -1
         state[:, st.MUTE_SERVER] = mute_server
         state[:, st.BEGINS] = begins
+        state[:, st.LMTP] = np.where(begins, 0, 2)
+        if client_begins is not None:  # what is missing before its first octet is a gap like any other
+            for gap in (st.GAP_BEFORE, st.HAD_GAP, st.UNSURE):
+                state[:, gap] = ~client_begins
+            state[:, [st.UNSURE_ACKED, st.SEEN_BEFORE]] = -1
         return cls(state, np.zeros((256, st.QUEUE_FIELDS), np.int64), np.empty((rows + 1024, st.ROW_FIELDS), np.int64))
 
     def read(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from smtplab.capture.layout import ACKED, LENGTH, OFFSET, POS
+from smtplab.capture.layout import ACKED, LENGTH, LOST, OFFSET, POS, REASON
 from smtplab.dialogue import state as st
 from smtplab.dialogue.beginnings import open_tunnel
-from smtplab.dialogue.command_lines import take_for_accepted
-from smtplab.dialogue.content import DOT_CR, ODD_START_DOT_CR, begin_content, end_content, replies_due
+from smtplab.dialogue.command_lines import begins_record
+from smtplab.dialogue.content import begin_content, replies_due, unassume
 from smtplab.dialogue.searching import find_odd
 from smtplab.dialogue.verb_numbers import (
     V_ATRN,
@@ -32,17 +32,14 @@ from smtplab.dialogue.verb_numbers import (
     V_X_EXPS,
     V_XCLIENT,
 )  # fmt: skip
-from smtplab.dialogue.written import dequeue, write
+from smtplab.dialogue.way_back import ANY_NUMBER, end_without_mark, is_tail, skip_rest, take_up, went_on
+from smtplab.dialogue.written import dequeue, forget, write
 from smtplab.kernels import Buffer, Table, Words, kernel
 
 CR, LF, BLANK, TAB, HYPHEN = 13, 10, 32, 9, 45
-ANY_NUMBER = 1 << 62
 # A reply that names another command than the oldest looks for it among so many: ten times the recipients that a server must
 # accept (RFC 5321 4.5.3.1.8). Without a limit, replies to nothing would each search a queue as long as the session.
 MOST_AHEAD = 1000
-# Octets of a session that may be read again behind odd dots, after which no odd dot ends content: what is read twice is
-# what was sent before the reply to the dot, a smuggled mail or two. Without a limit, each of many dots would read the rest again.
-MOST_REREAD = 16 << 20
 
 
 @kernel
@@ -167,6 +164,10 @@ def choose(S: Table, c: int, Q: Table, code: int, lines: int, acked: int) -> Any
     if head < 0 or Q[head, st.Q_END] > acked:
         return -1
     says = says_what_it_answers(code, lines, Q[head, st.Q_VERB])
+    if S[c, st.HAD_GAP] and Q[head, st.Q_VERB] == V_DATA and code // 100 == 2:
+        S[c, st.LOST] = 1  # no reply to DATA (RFC 5321 4.3.2): it answers something of which octets are missing
+    if says > 0 and S[c, st.LOST] and went_on(Q, head, code, acked):
+        return -1
     if says > 0 or (says == 0 and S[c, st.LOST] == 0):
         return head
     if says < 0:
@@ -175,8 +176,10 @@ def choose(S: Table, c: int, Q: Table, code: int, lines: int, acked: int) -> Any
         while k >= 0 and Q[k, st.Q_END] <= acked and looked < MOST_AHEAD:
             looked += 1
             if says_what_it_answers(code, lines, Q[k, st.Q_VERB]) > 0:
+                if S[c, st.LOST] and went_on(Q, k, code, acked):
+                    return -1
                 while S[c, st.QUEUE_HEAD] != k:
-                    dequeue(Q, S, c)
+                    forget(Q, S, c)
                 return k
             k = Q[k, st.Q_NEXT]
     return -1 if S[c, st.LOST] else head
@@ -193,72 +196,23 @@ def follow(S: Table, c: int, verb: int, reply_class: int) -> Any:
             S[c, st.MODE] = st.COMMAND
     elif verb == V_AUTH or verb == V_AUTH_RESPONSE or verb == V_X_EXPS:
         S[c, st.MODE] = st.ANSWER if reply_class == 3 else st.COMMAND
+        S[c, st.LOOSE_ANSWERS] = 0
     elif verb == V_STARTTLS:
         S[c, st.MODE] = st.COMMAND
         if accepted:
             S[c, st.TLS_DUE] = 1
     elif verb == V_RCPT:
-        if accepted:
+        if accepted and S[c, st.RECIPIENTS] >= 0:
             S[c, st.RECIPIENTS] += 1
     elif accepted and (verb == V_MAIL or verb == V_RSET):
         S[c, st.RECIPIENTS] = 0
     elif accepted and (verb == V_EHLO or verb == V_HELO or verb == V_LHLO):
         S[c, st.RECIPIENTS] = 0
-        S[c, st.LMTP] = 1 if verb == V_LHLO else 0
+        S[c, st.LMTP] = 1 if verb == V_LHLO else 3
     elif verb == V_DATA_END:
-        S[c, st.RECIPIENTS] = 0
+        S[c, st.RECIPIENTS] = -1 if S[c, st.HAD_GAP] else 0  # the next MAIL may be lost
     elif accepted and (verb == V_TURN or verb == V_ATRN):
         S[c, st.TURNING] = 1
-
-
-@kernel
-def end_without_mark(S: Table, c: int, R: Table, nr: int, Q: Table, G: Table, acked: int) -> Any:
-    """A final reply came while content is open: did the server take a lone dot with other line ends, or one that is lost?
-
-    If so the content ends there, what follows is read again as commands, and the row of its DATA-END is written; but a reply
-    that acknowledges neither answers nothing (a server may refuse a message before its end).
-    """
-    dot = S[c, st.DOT_STATE]
-    if S[c, st.ODD_SEGMENT] < 0 and (dot == DOT_CR or dot == ODD_START_DOT_CR):
-        # a dot and a CR, with which everything that the server has seen ends: the LF was not what it waited for
-        k = S[c, st.CLIENT_SEGMENT]
-        end = G[k, OFFSET] + S[c, st.CLIENT_USED]
-        if end <= acked:
-            odd = S[c, st.CONTENT_ODDITIES] | st.ODD_DOT
-            return end_content(S, c, R, nr, Q, k, S[c, st.CONTENT_RAW], 2, S[c, st.CONTENT_STUFFED], end, odd)
-    if S[c, st.ODD_SEGMENT] >= 0 and S[c, st.ODD_END] <= acked and S[c, st.REREAD] < MOST_REREAD:
-        now = S[c, st.CLIENT_SEGMENT]
-        S[c, st.REREAD] += G[now, OFFSET] + S[c, st.CLIENT_USED] - S[c, st.ODD_END]
-        k = S[c, st.ODD_SEGMENT]
-        odd = S[c, st.CONTENT_ODDITIES]
-        raw = S[c, st.ODD_RAW]
-        nr = end_content(S, c, R, nr, Q, k, raw, S[c, st.ODD_MARK], S[c, st.ODD_STUFFED], S[c, st.ODD_END], odd)
-        S[c, st.CLIENT_SEGMENT] = k
-        S[c, st.CLIENT_USED] = S[c, st.ODD_POS] - G[k, POS]
-        return nr
-    if S[c, st.CONTENT_ODDITIES] & st.GAP and S[c, st.CONTENT_SEGMENT] >= 0:
-        k = S[c, st.CLIENT_SEGMENT]
-        end = G[k, OFFSET] + S[c, st.CLIENT_USED]
-        if end <= acked:
-            raw = S[c, st.CONTENT_RAW]
-            return end_content(S, c, R, nr, Q, k, raw, 0, S[c, st.CONTENT_STUFFED], end, S[c, st.CONTENT_ODDITIES])
-    return nr
-
-
-@kernel
-def take_up(S: Table, c: int, Q: Table, code: int, acked: int) -> Any:
-    """Behind a gap: a 354, 334 or 220 that answers nothing says that DATA, AUTH or STARTTLS is lost, and what follows."""
-    if S[c, st.MODE] != st.COMMAND or S[c, st.LINE_LENGTH] > 0 or (code != 354 and code != 334 and code != 220):
-        return
-    while S[c, st.QUEUE_HEAD] >= 0 and Q[S[c, st.QUEUE_HEAD], st.Q_END] <= acked:
-        dequeue(Q, S, c)  # replies come in order: what stood before the lost command has had its own
-    if code == 354:
-        begin_content(S, c)
-        S[c, st.CONTENT_ODDITIES] |= st.GAP  # how much of it was lost with the command is not known
-    elif code == 220:
-        S[c, st.TLS_DUE] = 1
-    else:
-        S[c, st.MODE] = st.ANSWER
 
 
 @kernel
@@ -278,15 +232,21 @@ def answer(R: Table, nr: int, S: Table, c: int, Q: Table, G: Table) -> Any:
         acked = ANY_NUMBER
     due = S[c, st.UNGREETED]
     S[c, st.UNGREETED] = 0
-    if (due or R[row, st.NUMBER] == 0) and (code == 220 or ((due or S[c, st.BEGINS]) and code in (421, 521, 554))):
+    greets = (due or R[row, st.NUMBER] == 0) and (code == 220 or ((due or S[c, st.BEGINS]) and code in (421, 521, 554)))
+    if greets and (S[c, st.SERVER_LOST] == 0 or S[c, st.QUEUE_HEAD] < 0 or Q[S[c, st.QUEUE_HEAD], st.Q_END] > acked):
         return nr  # the greeting
+    head = S[c, st.QUEUE_HEAD]
     k = choose(S, c, Q, code, lines, acked)
-    if k < 0 and S[c, st.MODE] == st.CONTENT and reply_class != 3:
+    if k >= 0 and k != head:
+        R[row, st.ODDITIES] |= st.REALIGNED
+    if k < 0 and S[c, st.MODE] == st.CONTENT and reply_class != 3 and code != 421:
         nr = end_without_mark(S, c, R, nr, Q, G, acked)
         if nr - 1 > row:
-            k = choose(S, c, Q, code, lines, acked)
-    if k < 0 and S[c, st.GAP_BEFORE]:
-        take_up(S, c, Q, code, acked)
+            alone = S[c, st.QUEUE_HEAD] == S[c, st.QUEUE_TAIL]  # the content's end, which this reply was taken for
+            k = S[c, st.QUEUE_HEAD] if alone else choose(S, c, Q, code, lines, acked)
+    behind = S[c, st.GAP_BEFORE] or (S[c, st.MODE] == st.WAIT and S[c, st.LOST])
+    if k < 0 and behind and take_up(S, c, Q, code, acked):
+        R[row, st.ODDITIES] |= st.REALIGNED
     if S[c, st.LOST]:
         if S[c, st.QUEUE_HEAD] < 0:
             S[c, st.LOST] = 0
@@ -313,6 +273,14 @@ def break_reply(S: Table, c: int, k: int, R: Table, nr: int, Q: Table, G: Table,
     seen = seen and S[c, st.REPLY_SEPARATOR] in (BLANK, HYPHEN)
     if seen:
         S[c, st.REPLY_CODE] = S[c, st.REPLY_DIGITS]
+    S[c, st.REPLY_BEHIND] = 0
+    if (
+        S[c, st.REPLY_TAIL] > 0
+        and S[c, st.REPLY_CODE] == S[c, st.REPLY_TAIL]
+        and S[c, st.REPLY_ACKED] == S[c, st.TAIL_ACKED]
+    ):
+        S[c, st.REPLY_LENGTH] = 0  # broken before, and broken again: one reply
+        return nr
     if S[c, st.REPLY_SEPARATOR] != BLANK or not seen:  # more lines of it may stand behind the gap
         S[c, st.REPLY_TAIL] = S[c, st.REPLY_CODE]
         S[c, st.TAIL_ACKED] = S[c, st.REPLY_ACKED]
@@ -330,43 +298,19 @@ def break_reply(S: Table, c: int, k: int, R: Table, nr: int, Q: Table, G: Table,
 
 
 @kernel
-def is_tail(R: Table, nr: int, S: Table, c: int) -> Any:
-    """Whether the reply just written is the rest of one that a gap broke: of its code, and sent without having seen more."""
-    tail = S[c, st.REPLY_TAIL]
-    S[c, st.REPLY_TAIL] = 0
-    return tail > 0 and R[nr - 1, st.CODE] == tail and S[c, st.REPLY_ACKED] == S[c, st.TAIL_ACKED]
-
-
-@kernel
 def lose_server(S: Table, c: int, k: int, end: int, R: Table, nr: int, Q: Table, G: Table) -> Any:
     """Octets of the server are missing: an open reply is broken off, and it is unknown how many replies were among them."""
     if S[c, st.REPLY_LENGTH] > 0:
         nr = break_reply(S, c, k, R, nr, Q, G, st.GAP)
     S[c, st.REPLY_SKIPS] = 1
     S[c, st.SERVER_LOST] = end
+    S[c, st.HAD_GAP] = 1
+    S[c, st.RECIPIENTS] = -1
+    if S[c, st.LMTP] == 0 and S[c, st.QUEUE_HEAD] < 0:
+        S[c, st.LMTP] = 2
     if S[c, st.QUEUE_HEAD] >= 0:
         S[c, st.LOST] = 2
     return nr
-
-
-@kernel
-def skip_rest(buf: Buffer, p: int, e: int, S: Table, c: int) -> Any:
-    """Behind a gap: pass over the rest of a line whose beginning is lost, unless a reply begins right here."""
-    if e - p >= 4 and S[c, st.REPLY_SKIPS] == 1:
-        code = (int(buf[p]) & 255) - 48
-        good = 2 <= code <= 5 and int(buf[p + 3]) in (BLANK, HYPHEN)
-        for d in range(1, 3):
-            good = good and 48 <= int(buf[p + d]) <= 57
-        if good:
-            S[c, st.REPLY_SKIPS] = 0
-            return p
-    S[c, st.REPLY_SKIPS] = 2
-    while p < e:
-        if int(buf[p]) == LF:
-            S[c, st.REPLY_SKIPS] = 0
-            return p + 1
-        p += 1
-    return e
 
 
 @kernel
@@ -378,8 +322,8 @@ def read_server(
     used = S[c, st.SERVER_USED]
     if G[k, POS] < 0:
         nr = lose_server(S, c, k, G[k, OFFSET] + n, R, nr, Q, G)
-        if S[c, st.MODE] == st.WAIT and S[c, st.QUEUE_HEAD] >= 0:
-            take_for_accepted(S, c, Q[S[c, st.QUEUE_TAIL], st.Q_VERB])
+        if G[k, REASON] == LOST:
+            S[c, st.SERVER_GONE] = G[k, OFFSET] + n
         S[c, st.SERVER_USED] = n
         return nr
     if S[c, st.REPLY_SKIPS] and S[c, st.MODE] == st.TLS and S[c, st.SERVER_TLS] < 0:
@@ -389,16 +333,35 @@ def read_server(
         return nr
     p = G[k, POS] + used
     e = G[k, POS] + n
-    if S[c, st.REPLY_SKIPS]:
+    if S[c, st.REPLY_SKIPS] == 1 and begins_record(buf, p, e):
+        S[c, st.SERVER_TLS] = G[k, OFFSET] + used
+        S[c, st.SERVER_USED] = n
+        return nr
+    first = S[c, st.REPLY_SKIPS]
+    if first:
         p = skip_rest(buf, p, e, S, c)
     if p < e:
         if S[c, st.REPLY_LENGTH] == 0:
             S[c, st.REPLY_ACKED] = G[k, ACKED]
         p, nr, done = read_reply(buf, words, masks, k, p, e, G[k, OFFSET] + p - G[k, POS], S, c, R, nr)
+        if first and S[c, st.REPLY_SKIPS] == 0:
+            S[c, st.REPLY_BEHIND] = S[c, st.CLIENT_ACKED] < S[c, st.SERVER_LOST]
+        if done and S[c, st.REPLY_BEHIND]:
+            if R[nr - 1, st.CODE] // 100 != 3:
+                R[nr - 1, st.ODDITIES] |= st.GAP
+            S[c, st.REPLY_BEHIND] = 0
         if done and is_tail(R, nr, S, c):
             nr -= 1
             S[c, st.REPLIES] -= 1
         elif done:
+            begun = R[nr - 1, st.FIRST_POS] if R[nr - 1, st.FIRST_SEGMENT] == k else -1
+            code = R[nr - 1, st.CODE]
+            final = begun >= 0 and code >= 200 and code // 100 != 3 and code != 421
+            seen = S[c, st.REPLY_ACKED] if S[c, st.REPLY_ACKED] >= 0 else ANY_NUMBER
+            if final and S[c, st.MODE] == st.CONTENT and S[c, st.QUEUE_HEAD] < 0 and unassume(S, c, G, seen):
+                S[c, st.REPLIES] -= 1  # read again, behind the commands
+                S[c, st.SERVER_USED] = begun - G[k, POS]
+                return nr - 1
             nr = answer(R, nr, S, c, Q, G)
     S[c, st.SERVER_USED] = p - G[k, POS]
     return nr

@@ -27,7 +27,7 @@ ODD_SEGMENT, ODD_POS, ODD_RAW, ODD_STUFFED, ODD_END = (
     24,
     25,
     26,
-)  # behind the first lone dot with other line ends
+)  # behind the first lone dot with other line ends; behind a gap in the content, or behind a dot that follows it at once
 # open chunk
 CHUNK_LEFT, CHUNK_SIZE, CHUNK_LAST, CHUNK_SEEN = 27, 28, 29, 30
 CHUNK_SEGMENT, CHUNK_POS = 31, 32
@@ -37,7 +37,10 @@ TLS_DUE = 34  # STARTTLS was accepted: a TLS record may begin
 CLIENT_TLS, SERVER_TLS = 35, 36  # offsets where TLS begins in the two streams, -1 nowhere
 # unanswered commands and due replies
 QUEUE_HEAD, QUEUE_TAIL = 37, 38
-LMTP, RECIPIENTS = 39, 40  # LHLO accepted; recipients accepted in this transaction
+LMTP, RECIPIENTS = (
+    39,
+    40,
+)  # 1 LHLO accepted, 2 the hello may be lost, 3 another; recipients accepted, -1 unknown
 LOST = 41  # 1: octets of the client were lost: replies are paired only where they say themselves what they answer; 2: since then
 # the server has answered, or octets of its own are lost: a client that goes on counts every command as answered
 CLIENT_ACKED = 42  # octets of the server's stream that the client had seen when it sent what is being read
@@ -64,7 +67,16 @@ UNGREETED = 67  # 1: the next reply may be a greeting, for the roles have swappe
 TUNNEL = 68  # 1: the client's first line is HTTP's CONNECT; 2: it was answered by a line without a code
 CLIENT_BEGIN, SERVER_BEGIN = 69, 70  # offsets at which each side's SMTP, or its TLS, begins
 PREAMBLE_LEFT = 71  # of a PROXY header: octets still to come, as far as known; -1: what looked like one was none
-STATE_FIELDS = 72
+# behind gaps
+HAD_GAP = 72  # octets of either side were missing
+UNSURE = 73  # behind a gap: 1 whether the client's octets are lines is not known yet, 2 they seem to be none, 3 a line begins
+UNSURE_ACKED = 74  # octets of the server's stream that the client had seen when it sent them, -1 unknown
+STRAY = 75  # lines without a verb since the gap
+SEEN_BEFORE = 76  # octets of the server's stream that the client had seen before the gap
+ASSUMED = 77  # 1: no 354 was captured, the client went on; whether it sends content, the next reply will say
+REPLY_BEHIND = 78  # 1: the open reply follows a gap at once, and may be the rest of one that began in it
+SERVER_GONE = 79  # as SERVER_LOST, of gaps that are whole packets
+STATE_FIELDS = 80
 
 # --- modes
 COMMAND, WAIT, CONTENT, CHUNK, ANSWER, TLS, PREAMBLE = range(7)
@@ -111,6 +123,9 @@ GAP = 128  # octets of it are missing
 UNFINISHED = 256  # it had not ended when the capture or the stream did
 MIXED_CODES = 512  # a multi-line reply whose lines have different codes (RFC 5321 4.2.1)
 BEHIND_GAP = 2048  # of a command: octets of the client before it are missing
+REALIGNED = (
+    4096  # of a reply: it says what it answers, and passed over commands that had none, or whose octets are missing
+)
 NOT_STUFFED = 1024  # a content line began with a dot that transparency would have doubled (RFC 5321 4.5.2)
 
 LONGEST_LINE = 512

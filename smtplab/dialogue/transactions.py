@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from smtplab.dialogue.state import BEHIND_GAP
+from smtplab.dialogue.verb_numbers import V_DATA_END
 from smtplab.kernels import Column, Cube, entry
 from smtplab.smtp import states
 
@@ -22,13 +23,14 @@ BY_SESSION_END, BY_COMMAND, BY_421, BY_GAP, BY_NEXT_MAIL = range(5)
 
 @entry
 def number_transactions(
-    session: Column, verb: Column, reply_class: Column, code: Column, last: Column, oddities: Column, closed_at: Column,
-    number: Column, steps: Cube, transaction: Column, opened: Column, ended: Column, how: Column,
+    session: Column, verb: Column, reply_class: Column, code: Column, last: Column, oddities: Column, body: Column,
+    closed_at: Column, number: Column, steps: Cube, transaction: Column, opened: Column, ended: Column, how: Column,
 ) -> Any:  # fmt: skip
     """Follow the table of states over commands sorted by session.
 
-    `closed_at` a session: the number of the first command after an unasked 421, or more than any. Fills `transaction` a command
-    (0 outside of one); `opened` (the command that opens), `ended` (the command that ends, -1 none) and `how` a transaction.
+    `body`: -1 where a command carries no content. `closed_at` a session: the number of the first command after an unasked 421, or
+    more than any. Fills `transaction` a command (0 outside of one); `opened` (the command that opens), `ended` (the command that
+    ends, -1 none) and `how` a transaction.
     Returns the number of transactions.
     """
     count = 0
@@ -55,6 +57,9 @@ def number_transactions(
         v = verb[i]
         after = steps[state, v, reply_class[i], last[i], 0]
         effect = steps[state, v, reply_class[i], last[i], 1]
+        if v == V_DATA_END and oddities[i] & BEHIND_GAP and body[i] >= 0:
+            effect = E_OPENS  # the DATA that opened this content is lost, and all that stood before it
+            after = S_READY
         if effect == E_OPENS:
             if is_open:
                 how[count - 1] = BY_NEXT_MAIL

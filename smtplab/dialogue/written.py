@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from smtplab.dialogue import state as st
+from smtplab.dialogue.verb_numbers import V_EHLO, V_HELO, V_LHLO
 from smtplab.kernels import Table, kernel
 
 
@@ -39,6 +40,18 @@ def dequeue(Q: Table, S: Table, c: int) -> Any:
     S[c, st.QUEUE_HEAD] = Q[k, st.Q_NEXT]
     Q[k, st.Q_NEXT] = Q[0, st.Q_NEXT]
     Q[0, st.Q_NEXT] = k
+
+
+@kernel
+def forget(Q: Table, S: Table, c: int) -> Any:
+    """Drop the oldest unanswered command, whose reply is lost: who said LHLO and goes on speaks LMTP."""
+    verb = Q[S[c, st.QUEUE_HEAD], st.Q_VERB]
+    if verb == V_LHLO:
+        S[c, st.LMTP] = 1
+    elif verb == V_EHLO or verb == V_HELO:
+        S[c, st.LMTP] = 3
+    S[c, st.RECIPIENTS] = -1
+    dequeue(Q, S, c)
 
 
 @kernel

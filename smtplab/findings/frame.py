@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow as pa
 
 from smtplab import schema
-from smtplab.findings import bends, loss, offers, pairing, setting, strays
+from smtplab.findings import bends, loss, offers, pairing, setting, strays, twice
 from smtplab.findings.row import Finding
 from smtplab.frames import columns
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from smtplab.frames.capture import Capture
 
 RULES = (
-    loss.damage, loss.gaps, loss.one_sided, strays.strays,
+    loss.damage, loss.gaps, loss.realigned, loss.one_sided, strays.strays, twice.overlaps, twice.after_the_end,
     setting.foreign, setting.http, setting.tls, setting.proxied, setting.swapped, setting.early,
     offers.unoffered, offers.unknown, offers.malformed, offers.declared,
     pairing.unasked, pairing.unanswered, pairing.codes, pairing.enhanced,

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from smtplab.findings.row import Finding
+from smtplab.capture import connections as tcp
+from smtplab.dialogue import state as st
+from smtplab.findings.row import Finding, wire_of
 
 if TYPE_CHECKING:
     from smtplab.frames.capture import Capture
@@ -51,6 +53,39 @@ def gaps(capture: Capture) -> Iterator[Finding]:
             frame=None if pd.isna(gap.before_frame) else int(gap.before_frame),
             file=None if pd.isna(gap.file) else int(gap.file),
         )
+
+
+def realigned(capture: Capture) -> Iterator[Finding]:
+    """Where reading found its way again: behind lost octets, and at replies that name a later command than the oldest."""
+    wire = wire_of(capture)
+    lines = wire.lines
+    command, reply = lines.command, lines.reply
+    begun = (
+        lines.found.rows[lines.wanted, tcp.KNOWN + lines.client] < 2
+    )  # that the capture begins late is said elsewhere
+    first = begun[command[st.SESSION]] & (command[st.NUMBER] == 0)
+    behind = np.flatnonzero((command[st.ODDITIES] & st.BEHIND_GAP > 0) & ~first)
+    named = np.flatnonzero(reply[st.ODDITIES] & st.REALIGNED)
+    packet = wire.command_packet[behind]
+    columns = [command[st.SESSION][behind], command[st.NUMBER][behind], wire.frame(packet), wire.file(packet)]
+    for session, number, frame, file in zip(*(column.tolist() for column in columns), strict=True):
+        yield Finding(
+            "realigned",
+            "notice",
+            "reading goes on here, behind lost octets of the client: commands among them have no row, their replies answer none",
+            session=session, command=number, frame=frame, file=file,
+        )  # fmt: skip
+    packet = wire.reply_packet[named]
+    fields = [reply[field][named] for field in (st.SESSION, st.CODE, st.ANSWERS)]
+    columns = [*fields, wire.frame(packet), wire.file(packet)]
+    for session, code, answered, frame, file in zip(*(column.tolist() for column in columns), strict=True):
+        what = "which is lost" if answered < 0 else "not the oldest: those before it are left without a reply"
+        yield Finding(
+            "realigned",
+            "notice",
+            f"a {code} says which command it answers, {what}",
+            session=session, command=answered if answered >= 0 else None, frame=frame, file=file,
+        )  # fmt: skip
 
 
 def one_sided(capture: Capture) -> Iterator[Finding]:

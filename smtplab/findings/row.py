@@ -1,8 +1,14 @@
-"""One finding, as the rules write it."""
+"""One finding, as the rules write it, and what the rules read."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from smtplab.frames.capture import Capture
+    from smtplab.frames.reading import Reading
+    from smtplab.frames.wire import Wire
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,3 +25,8 @@ class Finding:
     frame: int | None = None
     file: int | None = None
     evidence: bytes | None = None
+
+
+def wire_of(capture: Capture) -> Wire:
+    """The wire of a capture that was read from packets: of one that was stored no rule is asked."""
+    return cast("Reading", capture.source).wire

@@ -76,6 +76,27 @@ class Wire:
         _ = self.commands
         return self.logins
 
+    def without_echoes(self, session: int, octets: bytes) -> bytes:
+        """Octets without what AUTH had sent in their session, unless secrets were asked for."""
+        _ = self.commands
+        return echoes.mask(np.frombuffer(octets, np.uint8), self._said.get(session, ())).tobytes()
+
+    @cached_property
+    def secret_spans(self) -> dict[int, list[tuple[int, int]]]:
+        """Of each stream that has any, where in it arguments of AUTH and its answers begin, and where their lines end."""
+        shown, lines = self.commands, self.lines
+        segment, command = lines.segments.rows, lines.command
+        rows = np.array([secret.row for secret in self.secrets_sent], np.int64)
+        first = command[st.FIRST_SEGMENT][rows]
+        line = segment[first, layout.OFFSET] + command[st.FIRST_POS][rows] - segment[first, layout.POS]
+        begin = np.array([secret.begin for secret in self.secrets_sent], np.int64)
+        begin = line + np.minimum(begin, shown.argument[rows]) - shown.start[rows]
+        end = line + command[st.OCTETS][rows]
+        found: dict[int, list[tuple[int, int]]] = {}
+        for stream, *span in zip(segment[first, layout.STREAM].tolist(), begin.tolist(), end.tolist(), strict=True):
+            found.setdefault(stream, []).append((span[0], span[1]))
+        return found
+
     def masked(self, session: int, octets: bytes, *, server: bool, gaps: bytes | None) -> bytes:
         """A stream's octets, as `Lines.stream` gave them with these `gaps`, without what AUTH sent in them or what echoes it."""
         shown = self.commands
@@ -87,21 +108,22 @@ class Wire:
         rows = rows[segment[lines.command[st.FIRST_SEGMENT][rows], layout.STREAM] == stream]
         first = lines.command[st.FIRST_SEGMENT][rows]
         offsets = segment[first, layout.OFFSET] + lines.command[st.FIRST_POS][rows] - segment[first, layout.POS]
-        holes = segment[(segment[:, layout.STREAM] == stream) & (segment[:, layout.POS] < 0)]
         if gaps == b"":  # holes are left out: what is behind them stands that much earlier
+            holes = np.array([row for row in lines.segments.of(stream) if row[layout.POS] < 0], np.int64)
+            holes = holes.reshape(-1, layout.SEGMENT_FIELDS)
             behind = holes[:, layout.OFFSET][None, :] < offsets[:, None]
             offsets = offsets - np.where(behind, holes[:, layout.LENGTH][None, :], 0).sum(axis=1)
-        bounds = [*offsets.tolist(), len(out)]
+        bounds, whole = [*offsets.tolist(), len(out)], self.whole
         for row, line_at, next_at in zip(rows.tolist(), bounds, bounds[1:], strict=False):
             if row not in self._secret_of:
                 continue
             _, begin, sent = self._secret_of[row]
             start = min(line_at + begin - int(shown.start[row]), len(out))
-            size = len(sent) if self.whole[row] else next_at - start  # cut by a hole: all up to the next line
+            size = len(sent) if whole[row] else next_at - start  # cut by a hole: all up to the next line
             size = max(0, min(size, len(out) - start))
             out[start : start + size] = auth.mask(sent).ljust(size, b"*")[:size]
         if server != bool(lines.state[session, st.SWAPPED]):
-            return echoes.mask(np.frombuffer(bytes(out), np.uint8), self._said.get(session, ())).tobytes()
+            return self.without_echoes(session, bytes(out))
         return bytes(out)
 
     @cached_property
