@@ -11,6 +11,7 @@ from smtplab.capture.columns import Columns
 from smtplab.capture.packets import Damage, File, Octets, Packets
 from smtplab.capture.records import NO_PACKET, Place, Reader
 from smtplab.capture.source import Source, Sources, open_sources
+from smtplab.capture.spill import room
 from smtplab.capture.wanted import Wanted
 from smtplab.errors import CaptureError
 
@@ -18,7 +19,7 @@ from smtplab.errors import CaptureError
 class Opened:
     """The files of a source (see `open_sources`), opened: their octets in one buffer, a reader each.
 
-    One plain file stays where it is: `buf` is a view of the mapped file. Several are joined in one buffer in memory; files
+    One plain file stays where it is: `buf` is a view of the mapped file. Several are joined in one buffer; files
     count in the order given, and are read in the order of their first packets.
 
     Raises CaptureError where a file is no capture.
@@ -75,10 +76,9 @@ def joined(sources: list[Source]) -> tuple[Octets, list[Place]]:
     if len(sources) == 1:
         buf = sources[0].octets
     else:
-        buf = np.empty(bases[-1], np.uint8)
+        buf = room(bases[-1])
         for one, base, size in zip(sources, bases, sizes, strict=False):
             buf[base : base + size] = one.octets
-            buf[base + size : base + -(-size // 8) * 8] = 0
             one.octets = buf[:0]  # so that an uncompressed file is in memory once
         buf.flags.writeable = False
     places = [

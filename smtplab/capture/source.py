@@ -1,8 +1,8 @@
 """What `smtplab.open` is given, opened: the octets of each capture file, uncompressed and read-only.
 
 A plain file is mapped, not copied: it costs address space only, and must not be shortened while it is in use.
-Compressed files are told by their first octets, whatever their names, and uncompressed into memory in small pieces, so
-that a stream that is damaged or cut gives all that came before.
+Compressed files are told by their first octets, whatever their names, and uncompressed in small pieces, so that a stream
+that is damaged or cut gives all that came before; into memory, or a temporary file where it is much.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from typing import IO, Any, TypeAlias
 import numpy as np
 
 from smtplab.capture.packets import Octets
+from smtplab.capture.spill import Growing
 from smtplab.errors import CaptureError
 
 Sources: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | Iterable[Sources]"
@@ -188,7 +189,7 @@ UNPACKERS: dict[bytes, tuple[str, Unpacker]] = {
 def unpacked(name: str, octets: Octets, kind: str, stream: Unpacker, largest: int) -> Source:
     """The streams of a compressed file, one behind the other, as far as they are sound."""
     packed = memoryview(octets.data)
-    out = bytearray()
+    out = Growing()
     losses: list[tuple[str, str]] = []
     at, ended, error = 0, True, ""
     while at < len(packed) and ended and len(out) <= largest:
@@ -196,19 +197,18 @@ def unpacked(name: str, octets: Octets, kind: str, stream: Unpacker, largest: in
         while ended and at < len(packed) and packed[at] == 0:  # padding, as gzip and xz allow behind a stream
             at += 1
     if len(out) > largest:
-        del out[largest:]
         losses.append(("capture-cut-short", f"more than {largest} octets uncompressed: the rest is not read"))
     elif error:
         losses.append(("capture-damaged", f"the {kind} stream is damaged near octet {at}: {error}"))
     elif not ended:
         losses.append(("capture-cut-short", f"the {kind} stream is cut short after {at} octets"))
-    if not out:
+    if not len(out):
         reason = losses[0][1] if losses else f"the {kind} stream holds nothing"
         raise CaptureError(f"{reason}; expected a compressed pcap or pcapng", file=name, offset=at)
-    return Source(name, frozen(out), losses)
+    return Source(name, frozen(out.taken(largest)), losses)
 
 
-def feed(stream: Unpacker, packed: memoryview, start: int, out: bytearray, largest: int) -> tuple[int, bool, str]:
+def feed(stream: Unpacker, packed: memoryview, start: int, out: Growing, largest: int) -> tuple[int, bool, str]:
     """Uncompress one stream from `start`; gives where it ends, whether that is its end, and what is wrong with it."""
     one, at = stream(), start
     while at < len(packed) and not one.eof and len(out) <= largest:
@@ -220,7 +220,7 @@ def feed(stream: Unpacker, packed: memoryview, start: int, out: bytearray, large
     return at - len(one.unused_data or b""), one.eof, ""
 
 
-def salvage(stream: Unpacker, packed: memoryview, start: int, at: int, out: bytearray) -> int:
+def salvage(stream: Unpacker, packed: memoryview, start: int, at: int, out: Growing) -> int:
     """Uncompress the piece at `at` again, octet by octet, for what comes before its damage; gives where that is.
 
     A library that finds damage keeps to itself what it had uncompressed in the same call, and none of them goes back.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import pathlib
 import warnings
 from collections.abc import Iterator
 from typing import Any, Protocol
@@ -12,6 +13,8 @@ import pandas as pd
 from smtplab import schema
 from smtplab.errors import CaptureWarning
 from smtplab.frames.session import Session
+from smtplab.frames.unread import Unread
+from smtplab.printable import escape
 
 # The only references that point up, to floors that know how to draw and to judge; each is resolved when first called.
 VIEWS: dict[str, str] = {
@@ -63,6 +66,14 @@ class Frames(Protocol):
         """One stream."""
 
 
+def _warn(frames: Frames) -> None:
+    """Say what of the files could not be read."""
+    for damage in frames.damage:
+        name = frames.files[damage.file]
+        where = name if damage.offset is None else f"{name}, offset {damage.offset}"
+        warnings.warn(CaptureWarning(f"{where}: {damage.summary}"), stacklevel=4)
+
+
 class FrameProperty:
     """A frame as an attribute; its docstring is printed from the schema."""
 
@@ -111,20 +122,21 @@ class Capture:
     gaps = FrameProperty("gaps")
     findings = FrameProperty("findings")
 
-    def __init__(self, frames: Frames, reopen: Any = None) -> None:
-        self._frames: Frames | None = frames
+    def __init__(self, frames: Frames | Unread, reopen: Any = None) -> None:
+        self._frames: Frames | Unread | None = frames
         self._reopen = reopen
         self._made: dict[str, pd.DataFrame] = {}
-        for damage in frames.damage:
-            name = frames.files[damage.file]
-            where = name if damage.offset is None else f"{name}, offset {damage.offset}"
-            warnings.warn(CaptureWarning(f"{where}: {damage.summary}"), stacklevel=3)
+        if not isinstance(frames, Unread):
+            _warn(frames)
 
     @property
     def source(self) -> Frames:
         """Where the frames come from; raises ValueError once the capture is closed."""
         if self._frames is None:
             raise ValueError("this capture is closed: open it again with smtplab.open")
+        if isinstance(self._frames, Unread):
+            self._frames = self._frames.read()
+            _warn(self._frames)
         return self._frames
 
     def frame(self, name: str) -> pd.DataFrame:
@@ -161,10 +173,17 @@ class Capture:
         return self.source.message(session, transaction)
 
     def to_parquet(self, folder: Any) -> None:
-        """Write every frame into a folder, which `smtplab.open` reads back: `NAME.parquet` each, and `schema.json`."""
+        """Write every frame into a folder, which `smtplab.open` reads back: `NAME.parquet` each, and `schema.json`.
+
+        A capture of more than 512 MiB, of which no frame was asked for, is converted in pieces: memory grows with the connections
+        that are open at a time, not with the file.
+        """
         from smtplab.frames.stored import write
 
-        write(self, folder)
+        if isinstance(self._frames, Unread):
+            self._frames.convert(pathlib.Path(folder))
+        else:
+            write(self, folder)
 
     def to_pcapng(self, path: Any, sessions: Any = None, *, anonymize: bool = False) -> None:
         """Write the packets of some sessions into a pcapng file, and nothing else of the capture.
@@ -251,9 +270,13 @@ class Capture:
     def __repr__(self) -> str:
         from smtplab.frames import overview
 
+        if isinstance(self._frames, Unread):
+            return self._frames.words
         return "<Capture: closed>" if self._frames is None else overview.line(self)
 
     def _repr_html_(self) -> str:
         from smtplab.frames import overview
 
+        if isinstance(self._frames, Unread):
+            return f"<em>{escape(self._frames.words)}</em>"
         return "<em>a capture that is closed</em>" if self._frames is None else overview.html(self)

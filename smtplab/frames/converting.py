@@ -117,7 +117,7 @@ class Conversion:
     def _in_time(self) -> Iterator[pa.Table]:
         """The rows of `packets`, a stretch of time after the other."""
         edges = sorted({part.begins for part in self._made if part.sessions})
-        for low, high in zip(edges, [*edges[1:], None], strict=True):
+        for low, high in zip(edges, [*edges[1:], None], strict=False):
             tables = []
             for n, part in enumerate(self._made):
                 filters = [("time", ">=", _moment(low))] + ([("time", "<", _moment(high))] if high is not None else [])

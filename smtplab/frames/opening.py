@@ -8,13 +8,13 @@ import os
 import pathlib
 import sys
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import pandas as pd
 
 from smtplab.errors import CaptureError, CaptureWarning
-from smtplab.frames import stored
+from smtplab.frames import stored, unread
 from smtplab.frames.capture import Capture
 
 Host = str | ipaddress.IPv4Address | ipaddress.IPv6Address | ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -58,7 +58,7 @@ def open(
     Returns
     -------
     Capture
-        Frames are made when first asked for.
+        Frames are made when first asked for. Of more than 512 MiB nothing is read before: what is no capture is said then.
 
     Raises
     ------
@@ -99,8 +99,23 @@ def open(
         with _Progress(source, show) as tick:
             return Reading.of(source, Wanted(**limits), secrets=secrets, tick=tick)  # type: ignore[arg-type]
 
+    def convert(folder: pathlib.Path) -> None:
+        from smtplab.frames import first_start
+
+        first_start.prepare()
+        from smtplab.capture.wanted import Wanted
+        from smtplab.frames import converting
+
+        converting.convert(source, Wanted(**limits), folder, secrets=secrets, tick=lambda: None)  # type: ignore[arg-type]
+
     if follow and (not isinstance(source, (str, os.PathLike)) or str(source) == "-"):
         raise ValueError("follow=True wants the path of a file that grows")
+    if isinstance(source, Iterator) and not hasattr(source, "read"):
+        source = list(source)
+    files = unread.files_of(source)
+    size = unread.size_of(files)
+    if size > unread.LARGE and not follow:
+        return Capture(unread.Unread(files, size, lambda: read(progress), convert))
     return Capture(read(progress), reopen=read if follow else None)
 
 
