@@ -53,13 +53,13 @@ class Columns:
         """Add the TCP packets of one file; gives how many packets of every kind it has."""
         return sum(self.read(reader, damage))
 
-    def read(self, reader: Reader, damage: list[Damage], piece: int = PIECE) -> Iterator[int]:
-        """Add the TCP packets of one file, those of `piece` records at a time; gives how many of every kind they were."""
+    def read(self, reader: Reader, damage: list[Damage], piece: int | None = None) -> Iterator[int]:
+        """Add the TCP packets of one file, `piece` records at a time (at most `PIECE`); gives how many of every kind they were."""
         place = reader.place
         file = OneFile(self, place)
         self.stretches.append((self.extra.base + self.extra.size, place.number))
         before = 0
-        for records in reader.pieces(piece):
+        for records in reader.pieces(min(piece or PIECE, PIECE)):
             self.make_room(records.count, before, place, int(records.position[records.count - 1]))
             file.read(records, before)
             before += records.count

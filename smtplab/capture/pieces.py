@@ -20,14 +20,13 @@ from smtplab.capture.columns import COLUMNS, Columns
 from smtplab.capture.connections import Connections, mixed
 from smtplab.capture.packets import Integers, Octets, Packets
 from smtplab.capture.read import Opened, in_time, packets
-from smtplab.capture.records import PIECE as RECORDS
 from smtplab.capture.records import be16, be32
 from smtplab.capture.source import Sources
 from smtplab.capture.wanted import Wanted
 from smtplab.kernels import Buffer, Column, entry, kernel
 
 SLOTS = 1 << 20
-PIECE = 1 << 18  # packets
+PIECE = 1 << 17  # packets
 # A connection that both sides have closed, or that was reset, is over so long after its last packet even where the same addresses
 # and ports come again: RFC 9293 lets them be used anew after twice the longest life of a segment, which it sets to two minutes.
 REST = 240 * 10**9  # nanoseconds
@@ -106,7 +105,7 @@ class Pieces:
         columns = Columns(len(self._opened.buf), self._wanted)
         reached = 0
         for reader in self._opened.readers():
-            for _ in columns.read(reader, [], min(self.piece, RECORDS)):
+            for _ in columns.read(reader, [], self.piece):
                 if columns.count >= self.piece:
                     reached += columns.count
                     yield Piece(replace(self.whole, **columns.taken()), reached)

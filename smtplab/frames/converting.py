@@ -41,7 +41,7 @@ class Part:
     time: Integers
     file: Integers
     frame: Integers
-    begins: int = 0  # time of its first packet
+    ends: int = 0  # time of its last packet
     ranks: Any = None  # of each session, its number among all
 
 
@@ -64,7 +64,7 @@ class Conversion:
                 packets.time[first],
                 packets.file_of(packets.ip[first].astype(np.int64)),
                 packets.frame[first].astype(np.int64),
-                int(packets.time[0]) if len(packets.time) else 0,
+                int(packets.time[-1]) if len(packets.time) else 0,
             )
         )
         for rule, count in reading.strays().items():
@@ -88,7 +88,8 @@ class Conversion:
             pieces = self._in_time() if name == "packets" else self._in_sessions(name)
             with pq.ParquetWriter(self._folder / f"{name}.parquet", pq.read_schema(self._path(name, 0))) as writer:
                 for table in pieces:
-                    writer.write_table(table)
+                    writer.write_table(table, row_group_size=8 * ROWS)
+            give_back()
         damaged = len(self._whole.damage)
         files = [file.name for file in self._whole.files]
         describe(self._folder, files, damaged, self._strays)
@@ -108,7 +109,7 @@ class Conversion:
                 low, high = np.searchsorted(part.ranks, [first, first + step]).tolist()
                 if low < high:
                     filters = [("session", ">=", low), ("session", "<", high)]
-                    tables.append(self._numbered(pq.read_table(self._path(name, n), filters=filters), part))
+                    tables.append(self._numbered(self._rows(name, n, filters), part))
             if tables:
                 table = pa.concat_tables(tables)
                 order = np.argsort(table.column("session").to_numpy(), kind="stable")
@@ -116,12 +117,12 @@ class Conversion:
 
     def _in_time(self) -> Iterator[pa.Table]:
         """The rows of `packets`, a stretch of time after the other."""
-        edges = sorted({part.begins for part in self._made if part.sessions})
-        for low, high in zip(edges, [*edges[1:], None], strict=False):
+        edges = sorted({part.ends for part in self._made if part.sessions})
+        for low, high in zip([None, *edges[:-1]], edges, strict=True):
             tables = []
             for n, part in enumerate(self._made):
-                filters = [("time", ">=", _moment(low))] + ([("time", "<", _moment(high))] if high is not None else [])
-                table = pq.read_table(self._path("packets", n), filters=filters)
+                filters = [("time", "<=", _moment(high))] + ([("time", ">", _moment(low))] if low is not None else [])
+                table = self._rows("packets", n, filters)
                 if len(table):
                     tables.append(self._numbered(table, part))
             if tables:
@@ -133,13 +134,15 @@ class Conversion:
     def _of_no_session(self) -> pa.Table:
         """Findings about the files, and about connections that are no sessions, in order of packet and rule."""
         none = pc.field("session").is_null()
-        table = pa.concat_tables(
-            [pq.read_table(self._path("findings", n), filters=none) for n in range(len(self._made))]
-        )
+        table = pa.concat_tables([self._rows("findings", n, none) for n in range(len(self._made))])
         rows = table.select(["frame", "rule"]).to_pylist()
         return table.take(
             pa.array(sorted(range(len(rows)), key=lambda n: (rows[n]["frame"] or 0, rows[n]["rule"])), pa.int64())
         )
+
+    def _rows(self, name: str, part: int, filters: Any) -> pa.Table:
+        """Some rows of a part. By one thread: each that took memory would keep some."""
+        return pq.read_table(self._path(name, part), filters=filters, use_threads=False, pre_buffer=False)
 
     def _numbered(self, table: pa.Table, part: Part) -> pa.Table:
         """The table with the sessions' numbers among all."""
@@ -158,7 +161,7 @@ def convert(
     """Convert a source, as `smtplab.open` takes it, into a folder that `smtplab.open` reads; `piece`: packets at a time."""
     pieces = Pieces(source, wanted, piece)
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".parts-", dir=folder) as parts:
+    with plain_pool(), tempfile.TemporaryDirectory(prefix=".parts-", dir=folder) as parts:
         conversion = Conversion(pieces.whole, folder, pathlib.Path(parts))
         waiting, damage = pieces.whole, pieces.whole.damage
         for one in pieces:
@@ -167,8 +170,7 @@ def convert(
             over = pieces.over(packets, found, one)
             done, waiting = without(packets, found, over)[0], without(packets, found, ~over)[0]
             del packets, found
-            with plain_pool():  # the damage of all files stands in the first part, and warns once
-                conversion.add(Reading(replace(done, damage=damage), wanted, secrets=secrets, tick=tick))
-            damage = []
+            conversion.add(Reading(replace(done, damage=damage), wanted, secrets=secrets, tick=tick))
+            damage = []  # that of all files stands in the first part, and is warned of once
             pieces.piece = max(piece, len(waiting))  # so that a long session is not gone through at each piece
         conversion.finish()
