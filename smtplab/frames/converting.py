@@ -118,7 +118,7 @@ class Conversion:
     def _in_time(self) -> Iterator[pa.Table]:
         """The rows of `packets`, a stretch of time after the other."""
         edges = sorted({part.ends for part in self._made if part.sessions})
-        for low, high in zip([None, *edges[:-1]], edges, strict=True):
+        for low, high in zip([None, *edges[:-1]], edges, strict=False):
             tables = []
             for n, part in enumerate(self._made):
                 filters = [("time", "<=", _moment(high))] + ([("time", ">", _moment(low))] if low is not None else [])
