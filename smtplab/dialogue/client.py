@@ -8,7 +8,7 @@ from smtplab.capture.layout import ACKED, FOLLOWING, LENGTH, OFFSET, POS
 from smtplab.dialogue import state as st
 from smtplab.dialogue.chunks import end_chunk, read_chunk
 from smtplab.dialogue.command_lines import break_line, read_line, take_for_accepted
-from smtplab.dialogue.content import MIDDLE, end_content, read_content
+from smtplab.dialogue.content import MIDDLE, dot_at_end, end_content, read_content
 from smtplab.kernels import Buffer, Flags, Table, Words, kernel
 
 
@@ -18,6 +18,7 @@ def lose_client(S: Table, c: int, k: int, offset: int, size: int, R: Table, nr: 
     mode = S[c, st.MODE]
     if mode == st.CONTENT:
         S[c, st.CONTENT_ODDITIES] |= st.GAP
+        S[c, st.CONTENT_STUFFED] += dot_at_end(S[c, st.DOT_STATE])
         S[c, st.DOT_STATE] = MIDDLE
         if S[c, st.CONTENT_SEGMENT] < 0:
             S[c, st.CONTENT_SEGMENT] = k

@@ -64,6 +64,12 @@ def end_content(
 
 
 @kernel
+def dot_at_end(m: int) -> Any:
+    """1 where content that goes on no further stops behind a dot at the beginning of a line: it is none of the content's."""
+    return 1 if m == DOT_AT_START or m == DOT_CR else 0
+
+
+@kernel
 def read_content(
     buf: Buffer,
     words: Words,

@@ -115,7 +115,13 @@ def follow_all(dealt_: Sessions) -> Followed:
                 other.result()
     else:
         work()
-    return joined([done.pop(share) for share in shares], dealt_.sessions)
+    parts = [done.pop(share) for share in shares]
+    before = starts(np.array([len(part.segments) for part in parts]))
+    for share in shares:  # a stream names its first and last segment: their numbers in the share become those in all
+        own = dealt_.streams[2 * dealt_.sessions[share] : 2 * dealt_.sessions[share + 1]]
+        for field in (layout.OLDEST, layout.NEWEST):
+            own[:, field][own[:, field] >= 0] += before[share]
+    return joined(parts, dealt_.sessions)
 
 
 def follow(dealt_: Sessions, share: int) -> Followed:

@@ -17,6 +17,7 @@ from smtplab.dialogue import places
 from smtplab.dialogue import state as st
 from smtplab.dialogue.following import DATA_END, spoken, starts
 from smtplab.dialogue.lines import Lines
+from smtplab.frames import echoes
 from smtplab.frames.columns import Integers, Mask, taken
 from smtplab.frames.columns import at as at_rows
 from smtplab.printable import printable
@@ -24,7 +25,6 @@ from smtplab.smtp import auth, verbs
 
 AUTH, AUTH_RESPONSE, UNKNOWN = (verbs.NUMBER[v] for v in ("AUTH", "AUTH-RESPONSE", "?"))
 BEFORE_INITIAL = re.compile(rb"(?i)auth[ \t]+[^ \t]+[ \t]+")
-SHORTEST_ECHO = 4  # characters of a secret that are looked for in replies: shorter ones stand in any text
 
 
 def cut(raw: Octets, start: Integers, octets: Integers, dirty: Mask, missing: Mask | None = None) -> pa.Array:
@@ -104,10 +104,8 @@ def command_lines(lines: Lines) -> CommandLines:
 def _mask_echoes(raw: Octets, at: Integers, first: int, last: int, secrets: list[bytes]) -> None:
     """Mask in replies `first` up to `last`, which is excluded, what echoes a secret."""
     begin, end = int(at[first]), int(at[last])
-    text = raw[begin:end].tobytes()
-    for secret in secrets:
-        text = text.replace(secret, b"*" * len(secret))  # of equal length: every other octet stays in its place
-    raw[begin:end] = np.frombuffer(text, np.uint8)
+    # of equal length: every other octet stays in its place
+    raw[begin:end] = np.frombuffer(echoes.masked(raw[begin:end].tobytes(), secrets), np.uint8)
 
 
 class Secret(NamedTuple):
@@ -202,7 +200,7 @@ def secrets_said(lines: Lines, secrets: list[Secret], identity: dict[int, str | 
         known = (identity.get(session) or "").encode()
         said.setdefault(session, set()).update({secret.octets, decoded, *decoded.split(b"\0")} - {known})
     return {
-        session: sorted((s for s in found if len(s) >= SHORTEST_ECHO), key=len, reverse=True)
+        session: sorted((s for s in found if len(s) >= echoes.SHORTEST), key=len, reverse=True)
         for session, found in said.items()
     }
 

@@ -10,9 +10,10 @@ import pyarrow as pa
 
 from smtplab.capture import layout
 from smtplab.dialogue import state as st
-from smtplab.dialogue.following import starts
+from smtplab.dialogue.following import DATA_END, starts
 from smtplab.dialogue.lines import Lines
-from smtplab.frames import texts
+from smtplab.dialogue.phases import NUMBER, PHASE_OF
+from smtplab.frames import echoes, texts
 from smtplab.frames.columns import Integers, Mask, at
 from smtplab.printable import printable
 from smtplab.smtp import auth, verbs
@@ -66,32 +67,40 @@ class Wire:
         _ = self.commands
         return self.logins
 
+    @cached_property
+    def _secrets_by_row(self) -> dict[int, texts.Secret]:
+        """What AUTH sent, as it is shown, by the command that sent it."""
+        return {secret.row: secret for secret in texts.secrets_of(self.commands, self.lines.command[st.VERB])}
+
     def masked(self, session: int, octets: bytes, *, server: bool, gaps: bytes | None) -> bytes:
         """A stream's octets, as `Lines.stream` gave them with these `gaps`, without what AUTH sent in them."""
         shown = self.commands
         if self.secrets:
             return octets
         if server:
-            for secret in self._said.get(session, []):
-                octets = octets.replace(secret, b"*" * len(secret))
-            return octets
+            return echoes.masked(octets, self._said.get(session, []))
         lines, out = self.lines, bytearray(octets)
-        segment = lines.segments.rows
-        masked = {secret.row: secret for secret in texts.secrets_of(shown, lines.command[st.VERB])}
+        masked, segment = self._secrets_by_row, lines.segments.rows
         rows = np.arange(lines.first_command[session], lines.first_command[session + 1])
-        first = lines.command[st.FIRST_SEGMENT][rows]
-        offsets = segment[first, layout.OFFSET] + lines.command[st.FIRST_POS][rows] - segment[first, layout.POS]
-        holes = segment[(segment[:, layout.STREAM] == 2 * session) & (segment[:, layout.POS] < 0)]
+        said = lines.command.take(rows)
+        first = said[st.FIRST_SEGMENT]
+        offsets = segment[first, layout.OFFSET] + said[st.FIRST_POS] - segment[first, layout.POS]
+        whole = (said[st.ODDITIES] & (st.GAP | st.UNFINISHED)) == 0
         if gaps == b"":  # holes are left out: what is behind them stands that much earlier
-            behind = holes[:, layout.OFFSET][None, :] < offsets[:, None]
-            offsets = offsets - np.where(behind, holes[:, layout.LENGTH][None, :], 0).sum(axis=1)
+            holes = [
+                (int(s[layout.OFFSET]), int(s[layout.LENGTH]))
+                for s in lines.segments.of(2 * session)
+                if s[layout.POS] < 0
+            ]
+            at_, sizes = np.array(holes, np.int64).reshape(-1, 2).T
+            offsets = offsets - starts(sizes)[np.searchsorted(at_, offsets, side="left")]
         bounds = [*offsets.tolist(), len(out)]
-        for row, line_at, next_at in zip(rows.tolist(), bounds, bounds[1:], strict=False):
+        for row, line_at, next_at, all_seen in zip(rows.tolist(), bounds, bounds[1:], whole.tolist(), strict=False):
             if row not in masked:
                 continue
             _, begin, stars = masked[row]
             start = min(line_at + begin - int(shown.start[row]), len(out))
-            size = len(stars) if self.whole[row] else next_at - start  # cut by a hole: all up to the next line
+            size = len(stars) if all_seen else next_at - start  # cut by a hole: all up to the next line
             size = max(0, min(size, len(out) - start))
             out[start : start + size] = stars.ljust(size, b"*")[:size]
         return bytes(out)
@@ -169,6 +178,13 @@ class Wire:
         if len(packets.files) == 1:
             return np.zeros(len(packet), np.int64)
         return packets.file_of(at(packets.ip, packet))
+
+    @property
+    def phase(self) -> Integers:
+        """The phase of each command, while its reply is waited for; a lone dot that ended nothing is a command like others."""
+        command = self.lines.command
+        verb = command[st.VERB]
+        return np.where((verb == DATA_END) & (command[st.BODY_SEGMENT] < 0), NUMBER["other"], PHASE_OF[verb])
 
     @property
     def whole(self) -> Mask:
