@@ -5,6 +5,7 @@
 #   make test    every check and every test
 #   make lint    the checks alone: style, layout, types
 #   make bench   how fast the readers are on this machine, and what they find where packets are missing
+#   make fuzz    mutated captures are read for MINUTES (10); a fault prints its seed and keeps the file in fuzz/
 #
 # Another Python than python3:  make test PYTHON=python3.12
 
@@ -16,7 +17,7 @@ READY  := $(VENV)/.smtplab-ready
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help lab demo test lint bench clean
+.PHONY: help lab demo test lint bench fuzz clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -40,6 +41,11 @@ bench: $(READY)
 	$(BIN)/python bench/run.py
 	$(BIN)/python bench/loss.py --seeds 1
 
+MINUTES ?= 10
+
+fuzz: $(READY)
+	$(BIN)/python tests/fuzzing.py --minutes $(MINUTES)
+
 # Made anew only when the list of packages in pyproject.toml is newer. pip learnt --group in 25.1.
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
@@ -52,4 +58,4 @@ $(READY): pyproject.toml
 	@touch $(READY)
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist fuzz .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -94,9 +94,16 @@ def lose_count(S: Table, c: int) -> Any:
 
 
 @kernel
+def dot_at_end(m: int) -> Any:
+    """1 where content that goes on no further stops behind a dot at the beginning of a line: it is none of the content's."""
+    return 1 if m == DOT_AT_START or m == DOT_CR else 0
+
+
+@kernel
 def lose_content(S: Table, c: int, k: int, size: int) -> Any:
     """The octets of segment `k` are missing from content, and perhaps its end among them: then what follows are commands."""
     S[c, st.CONTENT_ODDITIES] |= st.GAP
+    S[c, st.CONTENT_STUFFED] += dot_at_end(S[c, st.DOT_STATE])
     if S[c, st.CONTENT_SEGMENT] < 0:
         S[c, st.CONTENT_SEGMENT] = k
         S[c, st.CONTENT_POS] = 0

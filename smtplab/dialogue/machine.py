@@ -20,6 +20,7 @@ from smtplab.dialogue.beginnings import turn
 from smtplab.dialogue.chunks import end_chunk
 from smtplab.dialogue.client import advance
 from smtplab.dialogue.command_lines import break_line
+from smtplab.dialogue.content import dot_at_end
 from smtplab.dialogue.searching import MASKS
 from smtplab.dialogue.server import break_reply, read_server
 from smtplab.dialogue.written import write
@@ -39,7 +40,7 @@ def end_session(S: Table, c: int, R: Table, nr: int, Q: Table, G: Table) -> Any:
         R[nr - 1, st.BODY_SEGMENT] = first
         R[nr - 1, st.BODY_POS] = pos
         R[nr - 1, st.BODY_RAW] = raw
-        R[nr - 1, st.BODY_STUFFED] = S[c, st.CONTENT_STUFFED]
+        R[nr - 1, st.BODY_STUFFED] = S[c, st.CONTENT_STUFFED] + dot_at_end(S[c, st.DOT_STATE])
     elif S[c, st.MODE] == st.CHUNK:
         nr = end_chunk(S, c, R, nr, Q, k, -1, S[c, st.LINE_ODDITIES] | st.UNFINISHED)
     elif S[c, st.LINE_LENGTH] > 0 and S[c, st.MODE] != st.TLS:

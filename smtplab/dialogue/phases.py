@@ -85,7 +85,8 @@ def stretches(t: Timeline) -> Stretches:
     first = np.ones(n, bool)
     first[1:] = t.session[1:] != t.session[:-1]
     end = np.where(t.opaque >= 0, np.minimum(t.opaque, t.end), t.end)
-    begun = np.where(t.connected >= 0, t.connected, t.start)
+    # what came before the handshake was over, as captured, is of the stretch that it began
+    begun = np.clip(np.where(t.connected >= 0, t.connected, t.start), t.start, end)
     greeted = np.clip(np.where(t.greeted >= 0, t.greeted, begun), begun, end)
 
     sent = np.clip(t.sent, t.start[t.session], end[t.session])
@@ -119,7 +120,11 @@ def stretches(t: Timeline) -> Stretches:
         np.concatenate(c) for c in zip(*pieces, strict=True)
     )
     stop = np.maximum(start, stop)
-    keep = np.flatnonzero((stop > start) | (command >= 0))
+    # of a session that took no time one stretch stays: its octets lie somewhere
+    alone = (t.end == t.start) & (np.bincount(t.session, minlength=count) == 0)
+    whole = np.zeros(len(start), bool)
+    whole[np.arange(count) + np.where(t.greeted >= 0, count, len(start) - count)] = alone
+    keep = np.flatnonzero((stop > start) | (command >= 0) | whole)
     keep = keep[np.lexsort((order[keep], session[keep]))]
     session, phase, transaction, start, stop, client, command = (
         column[keep] for column in (session, phase, transaction, start, stop, client, command)

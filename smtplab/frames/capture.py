@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator
 from typing import Any, Protocol
 
+import numpy as np
 import pandas as pd
 
 from smtplab import schema
@@ -126,6 +127,7 @@ class Capture:
         self._frames: Frames | Unread | None = frames
         self._reopen = reopen
         self._made: dict[str, pd.DataFrame] = {}
+        self._sorted: dict[str, tuple[Any, Any]] = {}
         if not isinstance(frames, Unread):
             _warn(frames)
 
@@ -144,6 +146,18 @@ class Capture:
         if name not in self._made:
             self._made[name] = view("findings")(self) if name == "findings" else self.source.frame(name)
         return self._made[name]
+
+    def frame_of(self, name: str, session: int) -> pd.DataFrame:
+        """The rows of one session in a frame, numbered from 0. Which these are is found out once, for all sessions."""
+        whole = self.frame(name)
+        if name not in self._sorted:
+            numbers = whole["session"].fillna(-1).to_numpy(dtype=np.int64)
+            order = None if (numbers[1:] >= numbers[:-1]).all() else np.argsort(numbers, kind="stable")
+            ascending = numbers if order is None else numbers[order]
+            self._sorted[name] = order, np.searchsorted(ascending, np.arange(len(self.sessions) + 1))
+        order, bounds = self._sorted[name]
+        mine = slice(bounds[session], bounds[session + 1])
+        return whole.iloc[mine if order is None else order[mine]].reset_index(drop=True)
 
     @property
     def files(self) -> list[str]:
@@ -248,12 +262,15 @@ class Capture:
             raise ValueError("only a capture opened from a path with follow=True can be refreshed")
         self._frames = self._reopen()
         self._made.clear()
+        self._sorted.clear()
         return self
 
     def close(self) -> None:
         """Let go of the files and frames."""
         self._frames = None
         self._made.clear()
+        self._sorted.clear()
+        self._sorted.clear()
 
     def __enter__(self) -> Capture:
         return self

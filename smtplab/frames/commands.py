@@ -13,7 +13,6 @@ from smtplab import schema
 from smtplab.capture import layout
 from smtplab.dialogue import state as st
 from smtplab.dialogue.envelope import envelopes
-from smtplab.dialogue.phases import PHASE_OF
 from smtplab.frames import columns
 from smtplab.frames.columns import Integers, at
 from smtplab.frames.texts import cut
@@ -119,7 +118,7 @@ def commands(wire: Wire, envelope: Envelopes) -> pd.DataFrame:
             "session": session,
             "command": command[st.NUMBER],
             "transaction": columns.maybe(lines.transaction, lines.transaction == 0),
-            "phase": columns.choice(PHASE_OF[verb], schema.PHASE),
+            "phase": columns.choice(wire.phase, schema.PHASE),
             "verb": columns.text(columns.words(verb, VERBS)),
             "argument": columns.text(wire.arguments),
             "line": columns.text(wire.commands.lines()),

@@ -155,10 +155,11 @@ class Message:
 def message(contents: Contents, session: int, transaction: int) -> Message:
     """The message of one transaction."""
     t = contents.t
-    row = np.flatnonzero((t.session == session) & (t.number == transaction) & t.carried)
-    if not len(row):
+    first, end = np.searchsorted(t.session, [session, session + 1])  # sorted by session, in it numbered from 1
+    row = first + transaction - 1
+    if not (first <= row < end and t.carried[row]):
         raise KeyError(f"session {session}, transaction {transaction} carried no message")
-    return Message(session, transaction, *next(contents.read([int(row[0])]))[:3])
+    return Message(session, transaction, *next(contents.read([int(row)]))[:3])
 
 
 def _head(content: Content) -> bytes:

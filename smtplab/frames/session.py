@@ -49,9 +49,7 @@ class Session:
     def frame(self, name: str) -> pd.DataFrame:
         """One frame cut to this session, by its name; rows are numbered from 0."""
         if name not in self._cut:
-            whole = self.capture.frame(name)
-            mine = (whole["session"] == self.session).fillna(value=False).astype(bool)
-            self._cut[name] = whole[mine].reset_index(drop=True)
+            self._cut[name] = self.capture.frame_of(name, self.session)
         return self._cut[name]
 
     @property

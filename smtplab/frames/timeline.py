@@ -72,8 +72,6 @@ def timeline(wire: Wire) -> phases.Stretches:
     quit_ = np.zeros(lines.sessions, bool)
     quit_[command[st.SESSION][verb == QUIT]] = True
     carries = np.isin(verb, [DATA_END, BDAT]) & (command[st.BODY_SEGMENT] >= 0)
-    phase = phases.PHASE_OF[verb]
-    phase = np.where((verb == DATA_END) & ~carries, phases.NUMBER["other"], phase)
     answered = np.where(lines.reply_of >= 0, at(wire.reply_time, lines.reply_of), -1)
     sending = np.zeros(lines.sessions, np.int64)
     contents = lines.open_content[st.SESSION]
@@ -82,7 +80,7 @@ def timeline(wire: Wire) -> phases.Stretches:
     return phases.stretches(
         phases.Timeline(
             command[st.SESSION],
-            phase,
+            wire.phase,
             carries,
             lines.transaction,
             sent,

@@ -102,7 +102,7 @@ class Transactions:
         last = np.full(self.wire.lines.sessions, -1, np.int64)
         last[self.session] = np.arange(self.count)
         at_ = last[contents[st.SESSION]]
-        own = np.flatnonzero((at_ >= 0) & np.isin(self.how[at_], (tx.BY_SESSION_END, tx.BY_421)))
+        own = np.flatnonzero((at_ >= 0) & np.isin(at(self.how, at_), (tx.BY_SESSION_END, tx.BY_421)))
         self.open_content[at_[own]] = own
         size[at_[own]] += (contents[st.BODY_RAW] - contents[st.BODY_STUFFED])[own]
         carried[at_[own]] = True
@@ -333,13 +333,19 @@ def _final_replies(t: Transactions, command: Integers, accepted: Mask) -> Intege
     transaction = np.where(accepted, t.of[command], -1)
     end = np.where(transaction >= 0, at(t.content_end, transaction), -1)
     final = np.where(end >= 0, at(lines.deciding, end), -1)
-    answered = lines.command_of[lines.command_of >= 0]
-    several = np.flatnonzero(np.bincount(answered, minlength=len(lines.command)) > 1)
+    command_of, code = lines.command_of, lines.reply[st.CODE]
+    answers = np.flatnonzero(command_of >= 0)
+    answers = answers[np.argsort(command_of[answers], kind="stable")]  # by command, those of one in their order
+    first = np.searchsorted(command_of[answers], np.arange(len(lines.command) + 1))
+    several = np.flatnonzero(np.diff(first) > 1)
+    rcpts = np.flatnonzero(end >= 0)
+    rcpts = rcpts[np.argsort(end[rcpts], kind="stable")]
+    ends = end[rcpts]
     for row in np.intersect1d(several, end).tolist():
-        replies = np.flatnonzero(lines.command_of == row)
-        if lines.reply[st.CODE][replies[0]] == 353:
+        replies = answers[first[row] : first[row + 1]]
+        if code[replies[0]] == 353:
             replies = replies[1:]
-        mine = np.flatnonzero(end == row)
-        for place, rcpt in enumerate(mine.tolist()):
-            final[rcpt] = replies[place] if place < len(replies) else -1
+        mine = rcpts[slice(*np.searchsorted(ends, [row, row + 1]))]
+        final[mine] = -1
+        final[mine[: len(replies)]] = replies[: len(mine)]
     return final

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from smtplab.capture import layout
 from smtplab.capture.rows import Rows
 from smtplab.dialogue import state as st
-from smtplab.dialogue.following import starts
+from smtplab.dialogue.following import DATA_END, starts
 from smtplab.dialogue.lines import Lines
+from smtplab.dialogue.phases import NUMBER, PHASE_OF
 from smtplab.frames import echoes, texts
 from smtplab.frames.columns import Integers, Mask, at
 from smtplab.printable import printable
@@ -105,21 +106,23 @@ class Wire:
         lines, out = self.lines, bytearray(octets)
         segment, stream = lines.segments.rows, 2 * session + int(server)
         rows = np.arange(lines.first_command[session], lines.first_command[session + 1])
-        rows = rows[segment[lines.command[st.FIRST_SEGMENT][rows], layout.STREAM] == stream]
-        first = lines.command[st.FIRST_SEGMENT][rows]
-        offsets = segment[first, layout.OFFSET] + lines.command[st.FIRST_POS][rows] - segment[first, layout.POS]
+        said = lines.command.take(rows)
+        mine = segment[said[st.FIRST_SEGMENT], layout.STREAM] == stream
+        rows, said = rows[mine], said[:, mine]
+        first = said[st.FIRST_SEGMENT]
+        offsets = segment[first, layout.OFFSET] + said[st.FIRST_POS] - segment[first, layout.POS]
+        whole = (said[st.ODDITIES] & (st.GAP | st.UNFINISHED)) == 0
         if gaps == b"":  # holes are left out: what is behind them stands that much earlier
-            holes = np.array([row for row in lines.segments.of(stream) if row[layout.POS] < 0], np.int64)
-            holes = holes.reshape(-1, layout.SEGMENT_FIELDS)
-            behind = holes[:, layout.OFFSET][None, :] < offsets[:, None]
-            offsets = offsets - np.where(behind, holes[:, layout.LENGTH][None, :], 0).sum(axis=1)
-        bounds, whole = [*offsets.tolist(), len(out)], self.whole
-        for row, line_at, next_at in zip(rows.tolist(), bounds, bounds[1:], strict=False):
+            holes = [row[[layout.OFFSET, layout.LENGTH]] for row in lines.segments.of(stream) if row[layout.POS] < 0]
+            at_, sizes = np.array(holes, np.int64).reshape(-1, 2).T
+            offsets = offsets - starts(sizes)[np.searchsorted(at_, offsets, side="left")]
+        bounds = [*offsets.tolist(), len(out)]
+        for row, line_at, next_at, all_seen in zip(rows.tolist(), bounds, bounds[1:], whole.tolist(), strict=False):
             if row not in self._secret_of:
                 continue
             _, begin, sent = self._secret_of[row]
             start = min(line_at + begin - int(shown.start[row]), len(out))
-            size = len(sent) if whole[row] else next_at - start  # cut by a hole: all up to the next line
+            size = len(sent) if all_seen else next_at - start  # cut by a hole: all up to the next line
             size = max(0, min(size, len(out) - start))
             out[start : start + size] = auth.mask(sent).ljust(size, b"*")[:size]
         if server != bool(lines.state[session, st.SWAPPED]):
@@ -200,6 +203,13 @@ class Wire:
         if len(packets.files) == 1:
             return np.zeros(len(packet), np.int64)
         return packets.file_of(at(packets.ip, packet))
+
+    @property
+    def phase(self) -> Integers:
+        """The phase of each command, while its reply is waited for; a lone dot that ended nothing is a command like others."""
+        command = self.lines.command
+        verb = command[st.VERB]
+        return np.where((verb == DATA_END) & (command[st.BODY_SEGMENT] < 0), NUMBER["other"], PHASE_OF[verb])
 
     @property
     def whole(self) -> Mask:

@@ -68,6 +68,7 @@ class Streams:
         stream = lines.segments.rows[:, layout.STREAM]
         self._order = np.argsort(stream, kind="stable")
         self._bounds = np.searchsorted(stream[self._order], np.arange(2 * lines.sessions + 1))
+        self._open = lines.open_content[st.SESSION]  # ascending: a session has one at most
 
     def session(self, session: int) -> tuple[Image, Image]:
         """What client and server sent, with names replaced."""
@@ -109,8 +110,8 @@ class Streams:
                 yield self._offset(row[st.BODY_SEGMENT], row[st.BODY_POS]), row[st.AT], CONTENT
             elif row[st.VERB] == ANSWER:
                 yield self._offset(row[st.FIRST_SEGMENT], row[st.FIRST_POS]), row[st.AT], SECRET
-        still_open = self._lines.open_content
-        for row in still_open.take(np.flatnonzero(still_open[st.SESSION] == session)).T.tolist():
+        mine = np.arange(*np.searchsorted(self._open, [session, session + 1]))
+        for row in self._lines.open_content.take(mine).T.tolist():
             if row[st.BODY_SEGMENT] >= 0:
                 yield self._offset(row[st.BODY_SEGMENT], row[st.BODY_POS]), END, CONTENT
 
