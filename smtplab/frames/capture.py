@@ -270,7 +270,6 @@ class Capture:
         self._frames = None
         self._made.clear()
         self._sorted.clear()
-        self._sorted.clear()
 
     def __enter__(self) -> Capture:
         return self

@@ -9,9 +9,9 @@ import numpy as np
 from smtplab.capture.packets import Integers, Octets
 
 SHORTEST = 4  # octets of a secret that are looked for: shorter ones stand in any text
-# Each secret is looked for by itself up to so many a session; beyond (somebody guesses passwords) by their first octets alone,
-# and then more is masked than was echoed.
+# Each secret is looked for by itself up to so many a session; beyond (somebody guesses passwords) all of them at once.
 FEW = 32
+PIECE = 64  # octets: of many, a longer one is looked for in pieces of so many, so that there are few lengths to compare
 WORK = 32  # octets of echoes that overlap, for each octet of the text, before the same is done
 STAR = ord("*")
 
@@ -30,7 +30,7 @@ def mask(text: Octets, secrets: Collection[bytes]) -> Octets:
             found.append((at, at + len(secret)))
             left -= len(secret)
             at = low.find(secret, at + 1)
-    begins, ends = _by_first_octets(low, wanted) if left <= 0 else np.array(found, np.int64).reshape(-1, 2).T
+    begins, ends = _of_many(low, wanted) if left <= 0 else np.array(found, np.int64).reshape(-1, 2).T
     if not len(begins):
         return text
     covered = np.zeros(len(text) + 1, np.int64)  # +1 where an echo begins, -1 behind its end
@@ -40,18 +40,24 @@ def mask(text: Octets, secrets: Collection[bytes]) -> Octets:
     return np.where(hidden, STAR, text).astype(np.uint8)
 
 
-def _by_first_octets(text: bytes, wanted: Collection[bytes]) -> tuple[Integers, Integers]:
-    """Where something begins as a secret does, and where the longest that begins so would end."""
-    longest: dict[int, int] = {}
+def _of_many(text: bytes, wanted: Collection[bytes]) -> tuple[Integers, Integers]:
+    """Where echoes begin and end: most places are ruled out by their first octets, the others compared length by length."""
+    pieces: dict[int, dict[int, set[bytes]]] = {}  # by first octets, by length
     for secret in wanted:
-        key = int.from_bytes(secret[:SHORTEST], "little")
-        longest[key] = max(longest.get(key, 0), len(secret))
-    keys = np.array(sorted(longest), np.int64)
-    sizes = np.array([longest[key] for key in keys.tolist()], np.int64)
+        begins = [*range(0, max(len(secret) - PIECE, 0), PIECE), max(len(secret) - PIECE, 0)]
+        for part in (secret[at : at + PIECE] for at in begins):
+            head = int.from_bytes(part[:SHORTEST], "little")
+            pieces.setdefault(head, {}).setdefault(len(part), set()).add(part)
     octets = np.frombuffer(text, np.uint8)
     windows = np.zeros(len(octets) - SHORTEST + 1, np.int64)
     for n in range(SHORTEST):
         windows |= octets[n : n + len(windows)].astype(np.int64) << 8 * n
-    nearest = np.minimum(np.searchsorted(keys, windows), len(keys) - 1)
-    hits = np.flatnonzero(keys[nearest] == windows)
-    return hits, np.minimum(hits + sizes[nearest[hits]], len(text))
+    likely = np.flatnonzero(np.isin(windows, np.fromiter(pieces, np.int64, len(pieces))))
+    found = [
+        (at, at + size)
+        for at, head in zip(likely.tolist(), windows[likely].tolist(), strict=True)
+        for size, parts in pieces[head].items()
+        if text[at : at + size] in parts
+    ]
+    begins_, ends = np.array(found, np.int64).reshape(-1, 2).T
+    return begins_, ends
