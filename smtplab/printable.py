@@ -27,6 +27,8 @@ def printable(octets: bytes | str) -> str:
     """
     if isinstance(octets, str):
         octets = octets.encode("utf-8", "surrogateescape")
+    if octets.isascii() and b"\\" not in octets and (text := octets.decode("ascii")).isprintable():
+        return text  # as nearly all are
     # A literal \x41 must not read like an escape; its backslash is written as one.
     octets = re.sub(rb"\\(?=x[0-9a-fA-F]{2})", rb"\\x5c", octets)
     return _UNSAFE.sub(_octets, octets.decode("utf-8", "backslashreplace"))

@@ -147,10 +147,12 @@ class Wire:
             reply = int(reply_of[row])
             return said[bounds[reply] : bounds[reply + 1]].tobytes()[4:].rstrip(b"\r\n") if reply >= 0 else b""
 
-        for begin in np.flatnonzero(np.isin(verb, texts.AUTHS)).tolist():
-            end = begin + 1
-            while end < len(verb) and verb[end] == AUTH_RESPONSE and session[end] == session[begin]:
-                end += 1
+        answers = verb == AUTH_RESPONSE
+        answers[1:] &= session[1:] == session[:-1]
+        others = np.append(np.flatnonzero(~answers), len(verb))  # an AUTH's answers end where the next other command is
+        begins = np.flatnonzero(np.isin(verb, texts.AUTHS))
+        ends = others[np.searchsorted(others, begins, side="right")]
+        for begin, end in zip(begins.tolist(), ends.tolist(), strict=True):
             responses = [clear.line(row) for row in range(begin + 1, end)]
             challenges = [challenge(row) for row in range(begin, end - 1)]
             mechanism = credentials.mechanism(clear.line(begin)).decode("ascii")
