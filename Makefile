@@ -4,7 +4,7 @@
 #   make demo    the same job in the terminal
 #   make test    every check and every test
 #   make lint    the checks alone: style, layout, types
-#   make bench   how fast the readers are on this machine, and what they find where packets are missing
+#   make bench   how fast the readers are on this machine, beside other tools too, and what they find where packets are missing
 #
 # Another Python than python3:  make test PYTHON=python3.12
 
@@ -39,6 +39,7 @@ lint: $(READY)
 bench: $(READY)
 	$(BIN)/python bench/run.py
 	$(BIN)/python bench/loss.py --seeds 1
+	$(BIN)/python bench/compare.py
 
 # Made anew only when the list of packages in pyproject.toml is newer. pip learnt --group in 25.1.
 $(READY): pyproject.toml

@@ -53,7 +53,8 @@ def test_local_links_lead_somewhere(name: str) -> None:
 def test_each_dependency_has_its_reason() -> None:
     reasons = (REPOSITORY / "ARCHITECTURE.md").read_text()
     groups = [PROJECT["project"]["dependencies"], PROJECT["dependency-groups"]["dev"]]
-    for requirement in [*groups[0], *groups[1]]:
+    groups += PROJECT["project"]["optional-dependencies"].values()
+    for requirement in [requirement for group in groups for requirement in group]:
         name = re.split(r"[<>=;\[ ]", requirement)[0]
         assert re.search(rf"\b{re.escape(name)}\b", reasons), name
 
