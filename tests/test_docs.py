@@ -13,9 +13,10 @@ import pytest
 import smtplab
 from smtplab.cli import parser
 from smtplab.schema import FRAMES
+from smtplab.smtp import extensions, verbs
 
 REPOSITORY = Path(__file__).parent.parent
-DOCUMENTS = ["README.md", "ARCHITECTURE.md", "CHANGELOG.md"]
+DOCUMENTS = ["README.md", "WHAT-IS-READ.md", "ARCHITECTURE.md", "CHANGELOG.md"]
 README = (REPOSITORY / "README.md").read_text()
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
 
@@ -29,10 +30,18 @@ def shell_lines() -> list[str]:
     return [line for line in lines if line]
 
 
-@pytest.mark.parametrize("code", blocks(README, "python"))
-def test_readme_examples_run(code: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [(name, code) for name in DOCUMENTS for code in blocks((REPOSITORY / name).read_text(), "python")],
+)
+def test_examples_run(name: str, code: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(REPOSITORY)
-    exec(compile(code, "README.md", "exec"), {})
+    exec(compile(code, name, "exec"), {})
+
+
+def test_what_is_read_names_each_verb_and_parameter() -> None:
+    words = set(re.findall(r"[A-Z][A-Z0-9-]*", (REPOSITORY / "WHAT-IS-READ.md").read_text()))
+    assert {*verbs.SPOKEN, *extensions.MAIL, *extensions.RCPT} <= words
 
 
 @pytest.mark.parametrize("line", shell_lines())
