@@ -4,8 +4,8 @@
 #   make demo    the same job in the terminal
 #   make test    every check and every test
 #   make lint    the checks alone: style, layout, types
-#   make bench   how fast the readers are on this machine, and what they find where packets are missing
 #   make fuzz    mutated captures are read for MINUTES (10); a fault prints its seed and keeps the file in fuzz/
+#   make bench   how fast the readers are on this machine, beside other tools too, and what they find where packets are missing
 #
 # Another Python than python3:  make test PYTHON=python3.12
 
@@ -40,6 +40,7 @@ lint: $(READY)
 bench: $(READY)
 	$(BIN)/python bench/run.py
 	$(BIN)/python bench/loss.py --seeds 1
+	$(BIN)/python bench/compare.py
 
 MINUTES ?= 10
 

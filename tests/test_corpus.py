@@ -14,8 +14,14 @@ import pytest
 from speaking import quietly
 
 KINDS = ("sessions", "transactions", "commands", "replies", "messages", "headers")
-# The rest are the witnesses' own ways: commands or replies that they name or count in another manner.
-AGREE = 0.99
+# Where the expectation, not the frame, is short: how many assertions of a kind fail, and what the octets say.
+SHORT = {
+    # The expectation stops at frame 14, the 521 to "BDAT 5 X". Frame 16 (524 octets of the client's) goes on: "BDAT 221 LAST",
+    # its 221 octets, MAIL, RCPT, DATA, and lines that no 354 asked for: 13 more rows, none answered.
+    ("bdat-junk-after-size-then-521", "commands"): 13,
+    # 600 fields "To:" (frames 2473 to 2485), 600 "CC:" (2485 to 2497); the expectation has the first of each only.
+    ("600-recipients-to-cc-received", "headers"): 2,
+}
 
 
 def missing(value: Any) -> bool:
@@ -40,8 +46,8 @@ def checker(corpus: Path) -> ModuleType:
 
 
 def test_the_frames_agree_with_other_witnesses(checker: ModuleType, corpus: Path) -> None:
-    held: Counter[str] = Counter()
     asked: Counter[str] = Counter()
+    short: Counter[tuple[str, str]] = Counter()
     disagreements = []
     for expected in sorted(corpus.rglob("*.expected.json")):
         name = expected.name.removesuffix(".expected.json")
@@ -49,8 +55,8 @@ def test_the_frames_agree_with_other_witnesses(checker: ModuleType, corpus: Path
         told = json.loads(expected.read_text())
         found = checker.Checker(quietly(capture, secrets=True), told).run()
         for kind in KINDS:
-            held[kind] += found.score[kind][0]
             asked[kind] += found.score[kind][1]
+            short[name, kind] += found.score[kind][1] - found.score[kind][0]
         disagreements += [f"{name}: {line}" for line in found.failures]
-    assert asked.total()
-    assert held.total() >= AGREE * asked.total(), "\n".join([f"{held.total()} of {asked.total()}", *disagreements])
+    assert all(asked[kind] for kind in KINDS)
+    assert +short == SHORT, "\n".join(disagreements)

@@ -13,9 +13,10 @@ import pytest
 import smtplab
 from smtplab.cli import parser
 from smtplab.schema import FRAMES
+from smtplab.smtp import extensions, verbs
 
 REPOSITORY = Path(__file__).parent.parent
-DOCUMENTS = ["README.md", "ARCHITECTURE.md", "CHANGELOG.md"]
+DOCUMENTS = ["README.md", "notebooks/what-is-read.md", "ARCHITECTURE.md", "CHANGELOG.md"]
 README = (REPOSITORY / "README.md").read_text()
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
 
@@ -29,10 +30,18 @@ def shell_lines() -> list[str]:
     return [line for line in lines if line]
 
 
-@pytest.mark.parametrize("code", blocks(README, "python"))
-def test_readme_examples_run(code: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [(name, code) for name in DOCUMENTS for code in blocks((REPOSITORY / name).read_text(), "python")],
+)
+def test_examples_run(name: str, code: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(REPOSITORY)
-    exec(compile(code, "README.md", "exec"), {})
+    exec(compile(code, name, "exec"), {})
+
+
+def test_what_is_read_names_each_verb_and_parameter() -> None:
+    words = set(re.findall(r"[A-Z][A-Z0-9-]*", (REPOSITORY / "notebooks/what-is-read.md").read_text()))
+    assert {*verbs.SPOKEN, *extensions.MAIL, *extensions.RCPT} <= words
 
 
 @pytest.mark.parametrize("line", shell_lines())
@@ -47,13 +56,14 @@ def test_readme_commands_exist(line: str) -> None:
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_local_links_lead_somewhere(name: str) -> None:
     for target in re.findall(r"\]\(([^)#:]+)\)", (REPOSITORY / name).read_text()):
-        assert (REPOSITORY / target).exists(), target
+        assert (REPOSITORY / name).parent.joinpath(target).exists(), target
 
 
 def test_each_dependency_has_its_reason() -> None:
     reasons = (REPOSITORY / "ARCHITECTURE.md").read_text()
     groups = [PROJECT["project"]["dependencies"], PROJECT["dependency-groups"]["dev"]]
-    for requirement in [*groups[0], *groups[1]]:
+    groups += PROJECT["project"]["optional-dependencies"].values()
+    for requirement in [requirement for group in groups for requirement in group]:
         name = re.split(r"[<>=;\[ ]", requirement)[0]
         assert re.search(rf"\b{re.escape(name)}\b", reasons), name
 
