@@ -21,7 +21,7 @@ def prepare() -> None:
     """Compile what is not in the cache; takes no time where everything is."""
     if not kernels.COMPILED or kernels.ready():
         return
-    print("smtplab: compiling its readers once for this machine, about 25 seconds ...", file=sys.stderr, flush=True)
+    print("smtplab: compiling its readers once for this machine, about 30 seconds ...", file=sys.stderr, flush=True)
     beside = _beside() if (os.cpu_count() or 1) > 1 else None
     for name in HERE:
         __import__(name)
