@@ -20,11 +20,13 @@ from builders import (
     ethernet,
     interface,
     ip,
+    pcap,
     secrets,
     section,
 )
 from pandas.testing import assert_frame_equal
 from speaking import ENVELOPE, GO, HELLO, QUIT, heard, quietly, talk
+from test_fragments import cut as fragments_of
 
 import smtplab
 from smtplab import Capture, CaptureError, CaptureWarning, schema
@@ -125,6 +127,22 @@ def test_keys_of_other_sessions_stay_behind(captures: Path, tmp_path: Path) -> N
     assert read(tmp_path / "out.pcapng").secrets == []
     octets = (tmp_path / "out.pcapng").read_bytes()
     assert not any(random in octets or random.hex().encode() in octets for random in randoms)
+
+
+@pytest.mark.parametrize("anonymize", [False, True])
+def test_datagrams_in_fragments_are_written_whole(anonymize: bool, tmp_path: Path) -> None:
+    made = []
+    for n, (when, record) in enumerate(talk(*HELLO, *ENVELOPE, *QUIT).records):
+        head, packet = record[:14], record[14:]
+        for one in fragments_of(packet, 24, number=n + 1) if len(packet) > 60 else [packet]:
+            made.append((when + len(made), head + one))
+    capture = smtplab.open(pcap(made, nano=True))
+    assert len(made) > len(capture.packets), "some came in fragments"
+    capture.to_pcapng(tmp_path / "whole.pcapng", anonymize=anonymize)
+    again = smtplab.open(tmp_path / "whole.pcapng")
+    assert again.commands.verb.to_list() == capture.commands.verb.to_list()
+    assert again.replies.code.to_list() == capture.replies.code.to_list()
+    assert again.sessions.complete.all()
 
 
 def test_some_sessions_alone(captures: Path, tmp_path: Path) -> None:

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from smtplab.capture import framing
 from smtplab.capture.packets import Integers
 from smtplab.dialogue import state as st
 from smtplab.dialogue.lines import Lines
 from smtplab.errors import CaptureError
 from smtplab.frames.reading import Reading
+from smtplab.share.headers import Datagram
 from smtplab.share.pcapng import Layout, replacing
 from smtplab.share.records import Records, records
 
@@ -89,6 +91,7 @@ def to_pcapng(capture: Capture, path: str | os.PathLike[str], sessions: Any = No
 
             write(file, capture, lines, chosen, rows, taken, chance.token_bytes(32))
         else:
+            _put_whole(lines, rows, taken)
             _write(file, taken, keys_of(lines, chosen))
 
 
@@ -98,6 +101,16 @@ def packets_of(lines: Lines, chosen: list[int]) -> Integers:
     mine[chosen] = True
     stream = lines.segments.stream
     return np.flatnonzero(mine[np.where(stream >= 0, stream >> 1, lines.sessions)])
+
+
+def _put_whole(lines: Lines, rows: Integers, taken: Records) -> None:
+    """In place of a record that held but the last fragment of a datagram, the datagram as it was put together."""
+    datagrams = Datagram.of(lines, rows, taken)
+    apart = (datagrams.ip < taken.position) | (datagrams.ip >= taken.position + taken.captured)
+    taken.position[apart] = datagrams.ip[apart]
+    taken.captured[apart] = datagrams.captured[apart]
+    taken.original[apart] = datagrams.original[apart]
+    taken.link[apart] = framing.RAW
 
 
 def _write(file: Any, taken: Records, keys: list[bytes]) -> None:
