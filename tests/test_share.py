@@ -131,7 +131,7 @@ def test_keys_of_other_sessions_stay_behind(captures: Path, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("anonymize", [False, True])
 def test_datagrams_in_fragments_are_written_whole(anonymize: bool, tmp_path: Path) -> None:
-    made = []
+    made: list[tuple[int, bytes]] = []
     for n, (when, record) in enumerate(talk(*HELLO, *ENVELOPE, *QUIT).records):
         head, packet = record[:14], record[14:]
         for one in fragments_of(packet, 24, number=n + 1) if len(packet) > 60 else [packet]:
