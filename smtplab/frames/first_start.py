@@ -10,10 +10,8 @@ import sys
 from smtplab import kernels
 
 # About half of the work each; a kernel's file is compiled by importing it, and its machine code is then found in the cache.
-HERE = (
-    "smtplab.dialogue.machine", "smtplab.dialogue.envelope", "smtplab.dialogue.places", "smtplab.dialogue.transactions",
-)  # fmt: skip
-BESIDE = ("smtplab.capture.read", "smtplab.capture.reassembly", "smtplab.dialogue.detect")
+HERE = ("smtplab.dialogue.machine", "smtplab.dialogue.envelope", "smtplab.dialogue.transactions")
+BESIDE = ("smtplab.capture.read", "smtplab.capture.reassembly", "smtplab.dialogue.detect", "smtplab.dialogue.places")
 
 
 @functools.cache  # once a process
