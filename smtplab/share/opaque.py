@@ -1,9 +1,14 @@
-"""TLS with nothing in it: records keep their headers, the hellos what they negotiated; everything else is zero."""
+"""TLS with nothing in it: records keep their headers, the hellos what they negotiated; everything else is zero.
+
+Where TLS begins is told by its first octets (`dialogue/detect`, `command_lines`, `server`), whether or not records follow. These
+octets stay, or who reads the copy would take what follows for lines.
+"""
 
 from __future__ import annotations
 
 from smtplab.share.words import Words
 
+TYPES = range(20, 25)  # of records (RFC 8446 B.1, RFC 6520)
 HEADER = 5  # octets of a record's header: type, version, length (RFC 8446 5.1)
 CHANGE_CIPHER, HANDSHAKE = 20, 22
 CLIENT_HELLO, SERVER_HELLO = 1, 2
@@ -17,9 +22,11 @@ RETRY = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c
 def opaque(octets: bytes, words: Words, *, begins: bool) -> bytes:
     """TLS records, the first of them at the first octet; where they do not begin there (behind a hole), all is zero."""
     out = bytearray(len(octets))
+    kept = _mark(octets) if begins else 0
+    out[:kept] = octets[:kept]
     at, greeting = 0, begins
     hello: list[tuple[int, int]] = []  # where the fragments of the first handshake message lie
-    while begins and at + HEADER <= len(octets) and octets[at + 1] == 3 and 20 <= octets[at] <= 24:
+    while begins and at + HEADER <= len(octets) and octets[at + 1] == 3 and octets[at] in TYPES:
         size = int.from_bytes(octets[at + 3 : at + HEADER], "big")
         end = min(at + HEADER + size, len(octets))
         out[at : at + HEADER] = octets[at : at + HEADER]
@@ -37,6 +44,18 @@ def opaque(octets: bytes, words: Words, *, begins: bool) -> bytes:
     return bytes(out)
 
 
+def _mark(octets: bytes) -> int:
+    """How many of the first octets say that TLS begins: all that they tell are types, versions and lengths."""
+    first = octets[0] if octets else 0
+    if first & 0x80:  # the length of an SSLv2 ClientHello; its type and the version that it offers (RFC 5246 E.2)
+        return HEADER if octets[2:4] == bytes((CLIENT_HELLO, 3)) else 1
+    if first not in TYPES:
+        return 0  # taken for TLS because the peer speaks it
+    if octets[1:2] != b"\3":
+        return 1
+    return HEADER + (octets[HEADER : HEADER + 1] == bytes((CLIENT_HELLO,)))
+
+
 def _hello(message: bytes, words: Words) -> bytes:
     """A hello without its randoms, keys, tickets and names, as far as it is whole; zero behind it."""
     out = bytearray(len(message))
@@ -47,10 +66,13 @@ def _hello(message: bytes, words: Words) -> bytes:
     def number(first: int, size: int) -> int:
         return int.from_bytes(message[first : first + size], "big")
 
-    if len(message) < 39 or message[0] not in (CLIENT_HELLO, SERVER_HELLO):
+    if not message or message[0] not in (CLIENT_HELLO, SERVER_HELLO):
+        return bytes(out)
+    keep(0, 1)
+    if len(message) < 39:
         return bytes(out)
     end = min(4 + number(1, 3), len(message))
-    keep(0, 6)
+    keep(1, 6)
     if message[6:38] == RETRY:
         keep(6, 38)
     keep(38, 39)
