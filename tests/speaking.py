@@ -8,13 +8,19 @@ follows as it stands. `FIN` closes from the client's side, `S-FIN` from the serv
 
 from __future__ import annotations
 
+import functools
 import warnings
+from collections.abc import Hashable, Mapping
+from pathlib import Path
+from typing import TypeVar
 
 import pandas as pd
-from builders import ACK, FIN, RST, Conversation
+import pytest
+from builders import ACK, FIN, RST, START, Conversation, pcap
 
 import smtplab
 from smtplab import Capture
+from smtplab.frames.session import Session
 
 HELLO = ("S: 220 mx ESMTP", "C: EHLO me", "S: 250-mx|250 PIPELINING")
 MAIL = ("C: MAIL FROM:<a@x.test>", "S: 250 ok")
@@ -26,9 +32,9 @@ CONTENT_SIZE = 21
 QUIT = ("C: QUIT", "S: 221 bye", "FIN")
 
 
-def talk(*turns: str, port: int = 25, client: int = 40000, apart: bool = False) -> Conversation:
+def talk(*turns: str, port: int = 25, client: int = 40000, apart: bool = False, time: int = START) -> Conversation:
     """The packets of a conversation; what is said begins with the greeting. `apart`: each octet in a packet of its own."""
-    said = Conversation(ports=(client, port))
+    said = Conversation(ports=(client, port), time=time)
     for turn in turns:
         who, words = turn[:3], turn[3:]
         octets = words.encode("latin-1") if who[1:] == "> " else b"".join(f"{w}\r\n".encode() for w in words.split("|"))
@@ -59,8 +65,8 @@ def facts(capture: Capture) -> dict[str, list[dict[str, str]]]:
     found = {}
     for name in SAID:
         frame = capture.frame(name)
-        kept = frame[[column for column in frame if column not in PACKETED]]
-        found[name] = [{str(k): repr(v) for k, v in row.items()} for row in kept.to_dict("records")]
+        kept = {str(column): map(repr, frame[column].array) for column in frame if column not in PACKETED}
+        found[name] = [dict(zip(kept, row, strict=True)) for row in zip(*kept.values(), strict=True)]
     found["findings"].sort(key=lambda row: (row["session"], row["rule"], row["command"]))  # not by packet
     return found
 
@@ -73,19 +79,38 @@ def told(*turns: str, port: int = 25, secrets: bool = False) -> Capture:
     return whole
 
 
-def answers(capture: Capture) -> list[tuple[str, int | None]]:
+Key = TypeVar("Key", bound=Hashable)
+APART = 1000 * 10**9  # nanoseconds between the beginnings of two conversations of one capture
+
+
+def told_together(cases: Mapping[Key, tuple[str, ...]], *, secrets: bool = False) -> dict[Key, Session]:
+    """`told` of many conversations, each a session of one capture: reading it costs little more than reading one of them."""
+
+    def read(*, apart: bool) -> Capture:
+        talks = [
+            talk(*turns, client=20000 + n, time=START + n * APART, apart=apart) for n, turns in enumerate(cases.values())
+        ]
+        return smtplab.open(pcap([record for one in talks for record in one.records]), secrets=secrets)
+
+    whole = read(apart=False)
+    assert facts(read(apart=True)) == facts(whole)
+    assert len(whole) == len(cases)
+    return dict(zip(cases, whole, strict=True))
+
+
+def answers(capture: Capture | Session) -> list[tuple[str, int | None]]:
     """Each command's verb, and the code that answers it."""
     code = capture.commands.code.astype(object).where(capture.commands.code.notna(), None)
     return list(zip(capture.commands.verb, code, strict=True))
 
 
-def alone(capture: Capture) -> list[int | None]:
+def alone(capture: Capture | Session) -> list[int | None]:
     """The codes of replies that answer nothing."""
     code = capture.replies[capture.replies.command.isna()].code
     return [None if pd.isna(number) else int(number) for number in code]
 
 
-def rules(capture: Capture) -> list[str]:
+def rules(capture: Capture | Session) -> list[str]:
     """The rules that found something, in order of their names."""
     return sorted(capture.findings.rule)
 
@@ -100,3 +125,20 @@ def quietly(source: object, **options: object) -> Capture:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", smtplab.CaptureWarning)
         return smtplab.open(source, **options)  # type: ignore[arg-type]
+
+
+# --- the captures that are shipped
+
+CAPTURES = sorted(Path(__file__).parent.parent.glob("captures/*.pcap*"), key=lambda path: path.name)
+# One of each kind that is read in a way of its own: what is told of every capture is told of these among the fast tests, too.
+SOME = {
+    "attachments-uuencode-binhex.pcap", "auth-login.pcap", "bdat-pipelined.pcap", "cut-packets.pcap", "ipv6.pcap", "lmtp.pcap",
+    "lossy.pcap", "one-mail.pcap", "starttls-auth-embedded-keys.pcapng", "two-hundred-sessions.pcap.gz", "wrong-order.pcap",
+}  # fmt: skip
+EACH = [pytest.param(path, id=path.name, marks=() if path.name in SOME else pytest.mark.slow) for path in CAPTURES]
+
+
+@functools.cache
+def shipped(path: Path, *, secrets: bool = False) -> Capture:
+    """A shipped capture, read once for all tests that only look at it."""
+    return quietly(path, secrets=secrets)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import struct
 from base64 import b64encode
+from typing import Any
 
 import pandas as pd
 import pytest
-from speaking import ENVELOPE, HELLO, QUIT, answers, rules, talk, told
+from speaking import ENVELOPE, HELLO, QUIT, answers, rules, talk, told, told_together
 
 import smtplab
+from smtplab.frames.session import Session
 from smtplab.smtp import auth
 
 
@@ -42,8 +45,7 @@ def wrapped(plain: bytes, *, sealed: bool = False, turned: int = 0) -> bytes:
     return struct.pack(">BBBBHHQ", 5, 4, flags, 255, 12, turned, 7) + body[at:] + body[:at]
 
 
-def who(*turns: str) -> Who:
-    row = told(*HELLO, *turns, *QUIT).sessions.iloc[0]
+def who(row: pd.Series[Any]) -> Who:
     ok = None if pd.isna(row.auth_ok) else bool(row.auth_ok)
     return (*(None if pd.isna(text) else text for text in (row.auth_mechanism, row.auth_identity)), ok)  # type: ignore[return-value]
 
@@ -140,10 +142,14 @@ CASES: dict[str, tuple[tuple[str, ...], Who]] = {
 }  # fmt: skip
 
 
+@functools.cache
+def every_exchange() -> dict[str, Session]:
+    return told_together({case: (*HELLO, *turns, *QUIT) for case, (turns, _) in CASES.items()})
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_mechanism_identity_and_outcome(case: str) -> None:
-    turns, wanted = CASES[case]
-    assert who(*turns) == wanted
+    assert who(every_exchange()[case].row) == CASES[case][1]
 
 
 def test_an_answer_that_looks_like_a_command_is_an_answer() -> None:

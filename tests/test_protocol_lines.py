@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import resource
 import time
 
 import builders as b
 import pandas as pd
 import pytest
-from speaking import ENVELOPE, HELLO, QUIT, answers, quietly, rules, talk, told
+from speaking import ENVELOPE, HELLO, QUIT, answers, quietly, rules, talk, told, told_together
 
 import smtplab
+from smtplab.frames.session import Session
 from smtplab.smtp import extensions
 
 OK = "S: 250 ok"
@@ -122,29 +124,32 @@ OFFERED = {
 USES = [(verb, parameter, keyword) for verb, uses in OFFERED.items() for parameter, keyword in uses.items()]
 
 
-def used(verb: str, parameter: str, *keywords: str, hello: str = "EHLO") -> list[str]:
+def using(verb: str, parameter: str, *keywords: str, hello: str = "EHLO") -> tuple[str, ...]:
+    """A command with a parameter, after a reply to the hello that offers these."""
     lines = ["mx", "PIPELINING", *keywords]
     offer = "S: " + "|".join(f"250{' ' if n == len(lines) - 1 else '-'}{line}" for n, line in enumerate(lines))
     path = "FROM:<a@x.test>" if verb == "MAIL" else "TO:<b@y.test>"
     first = () if verb == "MAIL" else ("C: MAIL FROM:<a@x.test>", OK)
-    return rules(
-        told(
-            "S: 220 mx",
-            f"C: {hello} me",
-            offer if hello != "HELO" else "S: 250 mx",
-            *first,
-            f"C: {verb} {path} {parameter}",
-            OK,
-            *QUIT,
-        )
-    )
+    answered = offer if hello != "HELO" else "S: 250 mx"
+    return ("S: 220 mx", f"C: {hello} me", answered, *first, f"C: {verb} {path} {parameter}", OK, *QUIT)
+
+
+def used(verb: str, parameter: str, *keywords: str, hello: str = "EHLO") -> list[str]:
+    return rules(told(*using(verb, parameter, *keywords, hello=hello)))
+
+
+@functools.cache
+def every_use() -> dict[tuple[str, ...], Session]:
+    """Each parameter where its extension is offered, the same in lower case, and where it is not, read at once."""
+    uses = [use for one in USES for use in (one, (one[0], one[1].lower(), one[2].lower()), one[:2])]
+    return told_together({use: using(*use) for use in uses})
 
 
 @pytest.mark.parametrize(("verb", "parameter", "keyword"), USES)
 def test_a_parameter_wants_its_extension(verb: str, parameter: str, keyword: str) -> None:
-    assert used(verb, parameter, keyword) == []
-    assert used(verb, parameter.lower(), keyword.lower()) == []
-    assert used(verb, parameter) == ["unoffered-parameter"]
+    assert rules(every_use()[verb, parameter, keyword]) == []
+    assert rules(every_use()[verb, parameter.lower(), keyword.lower()]) == []
+    assert rules(every_use()[verb, parameter]) == ["unoffered-parameter"]
 
 
 def test_the_tables_are_tested_in_full() -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
+
 import pandas as pd
 import pytest
-from speaking import CONTENT, ENVELOPE, GO, HELLO, MAIL, QUIT, alone, answers, rules, told
+from speaking import CONTENT, ENVELOPE, GO, HELLO, MAIL, QUIT, alone, answers, rules, told, told_together
 
+from smtplab.frames.session import Session
 from smtplab.smtp import verbs
 
 OK = "S: 250 ok"
@@ -16,13 +20,27 @@ PATHS = {"MAIL": " FROM:<a@x.test>", "SEND": " FROM:<a@x.test>", "SOML": " FROM:
 OTHERS = {"DATA", "BDAT", "STARTTLS", "AUTH", "X-EXPS", "TURN", "ATRN", "QUIT"}
 
 
-@pytest.mark.parametrize("verb", [verb for verb in verbs.SPOKEN if verb not in OTHERS])
-@pytest.mark.parametrize("spelling", [str.upper, str.lower, str.title])
-def test_every_verb_is_a_command_with_its_reply(verb: str, spelling: object) -> None:
-    said = spelling(verb) + PATHS.get(verb, " some thing")  # type: ignore[operator]
-    capture = told(*HELLO, f"C: {said}", OK, *QUIT)
-    assert answers(capture) == [("EHLO", 250), (verb, 250), ("QUIT", 221)]
-    assert capture.commands.argument[1] == said.partition(" ")[2]
+SPELLINGS = ("upper", "lower", "title")
+VERBS = [verb for verb in verbs.SPOKEN if verb not in OTHERS]
+
+
+def spelt(verb: str, spelling: str) -> str:
+    return getattr(verb, spelling)() + PATHS.get(verb, " some thing")  # type: ignore[no-any-return]
+
+
+@functools.cache
+def every_verb() -> dict[tuple[str, str], Session]:
+    """Each verb in each spelling, read at once."""
+    cases = itertools.product(VERBS, SPELLINGS)
+    return told_together({case: (*HELLO, f"C: {spelt(*case)}", OK, *QUIT) for case in cases})
+
+
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_every_verb_is_a_command_with_its_reply(verb: str, spelling: str) -> None:
+    session = every_verb()[verb, spelling]
+    assert answers(session) == [("EHLO", 250), (verb, 250), ("QUIT", 221)]
+    assert session.commands.argument[1] == spelt(verb, spelling).partition(" ")[2]
 
 
 def test_an_unknown_verb() -> None:
