@@ -23,6 +23,12 @@ def _names_of_examples(request: pytest.FixtureRequest, doctest_namespace: dict[s
         doctest_namespace["cap"] = example()
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """A notebook starts a kernel for itself, and each of its cells needs the ones before: all of it is slow, or none."""
+    if item.path.suffix == ".ipynb":
+        item.add_marker(pytest.mark.slow)
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Compile before the first notebook: what the first start on a machine says is no output of one."""
     if any(item.path.suffix == ".ipynb" for item in session.items) and not session.config.option.collectonly:

@@ -88,7 +88,8 @@ def told_together(cases: Mapping[Key, tuple[str, ...]], *, secrets: bool = False
 
     def read(*, apart: bool) -> Capture:
         talks = [
-            talk(*turns, client=20000 + n, time=START + n * APART, apart=apart) for n, turns in enumerate(cases.values())
+            talk(*turns, client=20000 + n, time=START + n * APART, apart=apart)
+            for n, turns in enumerate(cases.values())
         ]
         return smtplab.open(pcap([record for one in talks for record in one.records]), secrets=secrets)
 

@@ -14,7 +14,7 @@ from builders import Conversation, ethernet, ip, pcap, tcp
 from hypothesis import given, settings
 from hypothesis import strategies as some
 from pandas.testing import assert_frame_equal
-from speaking import CONTENT, ENVELOPE, GO, HELLO, QUIT, quietly, talk
+from speaking import CONTENT, EACH, ENVELOPE, GO, HELLO, QUIT, quietly, shipped, talk
 
 import smtplab
 from smtplab import Capture
@@ -26,7 +26,6 @@ from smtplab.share.lines import Lines
 from smtplab.share.opaque import RETRY, opaque
 from smtplab.share.words import Words
 
-CAPTURES = sorted(Path(__file__).parent.parent.glob("captures/*.pcap*"), key=lambda path: path.name)
 WORD = re.compile(rb"[a-z0-9]{4,}")
 # What says how the conversation went: equal in original and anonymised capture.
 STRUCTURE = {
@@ -78,9 +77,9 @@ def names(capture: Capture) -> Iterator[bytes]:
         yield base64.b64decode(secret.rstrip("=") + "=" * (-len(secret.rstrip("=")) % 4)) if secret.isascii() else b""
 
 
-@pytest.mark.parametrize("path", CAPTURES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", EACH)
 def test_the_conversation_stays_and_no_name_does(path: Path, tmp_path: Path) -> None:
-    original = quietly(path, secrets=True)
+    original = shipped(path, secrets=True)
     shown, octets = anonymised(original, tmp_path)
     assert_same_structure(original, shown)
 

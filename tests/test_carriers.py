@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import subprocess
 from pathlib import Path
 
@@ -20,17 +21,17 @@ from smtplab.capture.packets import Packets
 from smtplab.capture.read import read
 
 SIX = ("2001:db8::1", "2001:db8::2")
-SAID = talk(*HELLO, *ENVELOPE, *GO, CONTENT, "S: 250 ok", *QUIT)
+SAID = (*HELLO, *ENVELOPE, *GO, CONTENT, "S: 250 ok", *QUIT)
 EVERY = [(name, one, version) for name, one in CARRIERS.items() for version in (4, 6)] + [
     (name, one, 6) for name, one in CARRIERS6.items()
 ]
 NAMES = [f"{name}, {'six' if version == 6 else 'four'}" for name, _, version in EVERY]
 
 
-def spoken(version: int) -> list[tuple[int, bytes, int]]:
+def spoken(version: int, client: int = 40000) -> list[tuple[int, bytes, int]]:
     """The conversation's IP packets: time, octets, and who sends it (0 the client)."""
     packets = []
-    for time, record in SAID.records:
+    for time, record in talk(*SAID, client=client).records:
         packet = record[14:]
         way = int(packet[12:16] != bytes([10, 0, 0, 1]))
         if version == 6:
@@ -43,22 +44,38 @@ def carried(one: Carrier, version: int) -> bytes:
     return b.pcap([(time, one.pack(packet, way)) for time, packet, way in spoken(version)], link=one.link)
 
 
-@pytest.fixture(scope="module")
-def plain() -> dict[int, smtplab.Capture]:
-    return {version: smtplab.open(carried(CARRIERS["Ethernet"], version)) for version in (4, 6)}
+@functools.cache
+def one_after_another(*, plainly: bool) -> smtplab.Capture:
+    """The conversation by every carrier, on a client's port and at a time of its own; `plainly`: the same by Ethernet alone."""
+    ways = [(CARRIERS["Ethernet"] if plainly else one, version) for _, one, version in EVERY]
+    made = b.section() + b"".join(b.interface(link=one.link) for one, _ in ways)
+    for number, (one, version) in enumerate(ways):
+        for time, packet, way in spoken(version, client=20000 + number):
+            octets = one.pack(packet, way)
+            made += b.enhanced(time // 1000 + number * 60_000_000, octets, number=number)
+    return smtplab.open(made)  # a warning would be an error
 
 
 @pytest.mark.parametrize(("name", "one", "version"), EVERY, ids=NAMES)
-def test_the_frames_are_those_of_the_conversation(
-    name: str, one: Carrier, version: int, plain: dict[int, smtplab.Capture]
-) -> None:
-    capture = smtplab.open(carried(one, version))  # a warning would be an error
-    assert len(capture.commands) == 6
+def test_the_frames_are_those_of_the_conversation(name: str, one: Carrier, version: int) -> None:
+    number = NAMES.index(f"{name}, {'six' if version == 6 else 'four'}")
+    session, plain = (one_after_another(plainly=plainly).session(number) for plainly in (False, True))
+    assert len(session.commands) == 6
     for frame in schema.FRAMES:
-        pd.testing.assert_frame_equal(capture.frame(frame), plain[version].frame(frame), obj=frame)
-    scope = read(carried(one, version)).scope
-    assert len(set(scope.tolist())) == 1
-    assert (scope[0] != 0) == one.scope
+        if frame == "sessions":
+            pd.testing.assert_series_equal(session.row, plain.row, obj=frame)
+        else:
+            pd.testing.assert_frame_equal(session.frame(frame), plain.frame(frame), obj=frame)
+    packets, expected = read(carried(one, version)), read(carried(CARRIERS["Ethernet"], version))
+    for column in ("time", "size", "captured", "flags"):
+        assert getattr(packets, column).tolist() == getattr(expected, column).tolist()
+    said = [
+        b"".join(p.buf[at : at + n].tobytes() for at, n in zip(p.pos, p.captured, strict=True))
+        for p in (packets, expected)
+    ]
+    assert said[0] == said[1]
+    assert len(set(packets.scope.tolist())) == 1
+    assert (packets.scope[0] != 0) == one.scope
 
 
 def test_networks_that_are_named_are_kept_apart() -> None:

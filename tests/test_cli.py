@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from speaking import EACH
 
 import smtplab
 from smtplab import lab
@@ -72,13 +73,13 @@ def test_summary_of_many_files_is_one(captures: Path, capsys: pytest.CaptureFixt
     assert any(re.search(r"Mail +4 transactions", line) for line in out)
 
 
-def test_every_capture_has_a_summary_and_a_transcript(captures: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for path in sorted(captures.glob("*.pcap*")):
-        assert main(["summary", str(path)]) == GOOD, path.name
-        assert main(["transcript", str(path), "0"]) == GOOD, path.name
-        said = capsys.readouterr().out
-        assert ESCAPE not in said, path.name
-        assert not re.search(r"\bnan\b|\bNaT\b|<NA>|Traceback", said), path.name
+@pytest.mark.parametrize("path", EACH)
+def test_every_capture_has_a_summary_and_a_transcript(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["summary", str(path)]) == GOOD
+    assert main(["transcript", str(path), "0"]) == GOOD
+    said = capsys.readouterr().out
+    assert ESCAPE not in said
+    assert not re.search(r"\bnan\b|\bNaT\b|<NA>|Traceback", said)
 
 
 def test_piped_output_keeps_its_width(captures: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,12 +9,11 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from speaking import CONTENT, CONTENT_SIZE, ENVELOPE, GO, HELLO, MAIL, QUIT, RCPT, heard, quietly, talk
+from speaking import CAPTURES, CONTENT, CONTENT_SIZE, ENVELOPE, GO, HELLO, MAIL, QUIT, RCPT, heard, shipped, talk
 
 import smtplab
 from smtplab import Capture, schema
 
-CAPTURES = sorted(Path(__file__).parent.parent.glob("captures/*.pcap*"), key=lambda path: path.name)
 ZERO = pd.Timedelta(0)
 DTYPES = {
     schema.TEXT: pd.StringDtype("pyarrow", na_value=np.nan),
@@ -34,7 +33,7 @@ UNENDED = {"reset-in-content.pcap", "two-hundred-sessions.pcap.gz"}
 
 @pytest.fixture(scope="module", params=CAPTURES, ids=lambda path: path.name)
 def capture(request: pytest.FixtureRequest) -> Capture:
-    return quietly(request.param)
+    return shipped(request.param)
 
 
 def name_of(capture: Capture) -> str:

@@ -15,11 +15,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from speaking import quietly
+from speaking import CAPTURES, shipped
 
 from smtplab import Capture
 
-CAPTURES = sorted(Path(__file__).parent.parent.glob("captures/*.pcap*"), key=lambda path: path.name)
 FOLDER = Path(__file__).parent / "golden" / "frames"
 FRAMES = ("sessions", "commands", "replies", "transactions", "recipients", "messages", "phases", "gaps", "findings")
 # Of each frame, what another column or frame in the same file says as well.
@@ -85,7 +84,7 @@ def described(capture: Capture) -> str:
 
 @pytest.mark.parametrize("path", CAPTURES, ids=lambda path: path.name)
 def test_frames_are_what_they_were(path: Path, golden: Callable[[Path, str | bytes], None]) -> None:
-    golden(FOLDER / f"{path.name}.txt", described(quietly(path)))
+    golden(FOLDER / f"{path.name}.txt", described(shipped(path)))
 
 
 def test_no_golden_is_left_over() -> None:

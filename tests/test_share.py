@@ -25,7 +25,7 @@ from builders import (
     section,
 )
 from pandas.testing import assert_frame_equal
-from speaking import ENVELOPE, GO, HELLO, QUIT, heard, quietly, talk
+from speaking import EACH, ENVELOPE, GO, HELLO, QUIT, heard, quietly, shipped, talk
 from test_fragments import cut as fragments_of
 
 import smtplab
@@ -33,7 +33,6 @@ from smtplab import Capture, CaptureError, CaptureWarning, schema
 from smtplab.capture.read import read
 from smtplab.share.sessions import numbers_of
 
-CAPTURES = sorted(Path(__file__).parent.parent.glob("captures/*.pcap*"), key=lambda path: path.name)
 PLACES = {
     "frame",
     "file",
@@ -56,9 +55,9 @@ def assert_same(one: Capture, other: Capture) -> None:
         assert_frame_equal(placeless(frames[0]), placeless(frames[1]), check_exact=True, obj=name)
 
 
-@pytest.mark.parametrize("path", CAPTURES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", EACH)
 def test_what_is_exported_has_equal_frames(path: Path, tmp_path: Path) -> None:
-    capture = quietly(path)
+    capture = shipped(path)
     capture.to_pcapng(tmp_path / "out.pcapng")
     assert_same(capture, smtplab.open(tmp_path / "out.pcapng"))
 

@@ -7,13 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from speaking import quietly
+from speaking import CAPTURES, EACH, shipped
 
 from smtplab import Capture
 
 pytestmark = pytest.mark.needs_tshark
 
-CAPTURES = sorted(Path(__file__).parent.parent.glob("captures/*.pcap*"), key=lambda path: path.name)
 FIELDS = (
     "frame.number", "frame.time_epoch", "tcp.len", "tcp.stream", "tcp.srcport", "smtp.req.command", "smtp.req.parameter",
     "smtp.response", "smtp.response.code", "smtp.rsp.parameter", "smtp.eom",
@@ -140,9 +139,9 @@ def read(capture: Capture) -> Seen:
     return seen
 
 
-@pytest.fixture(scope="module", params=CAPTURES, ids=lambda path: path.name)
+@pytest.fixture(scope="module", params=EACH)
 def both(request: pytest.FixtureRequest) -> tuple[str, Capture, Witness]:
-    return request.param.name, quietly(request.param, secrets=True), witnessed(request.param)
+    return request.param.name, shipped(request.param, secrets=True), witnessed(request.param)
 
 
 def test_packets_are_the_same(both: tuple[str, Capture, Witness]) -> None:
