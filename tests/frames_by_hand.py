@@ -169,13 +169,15 @@ class Talk:
         rows, self.phases = self.phases, []
         return rows
 
+    def summary(self) -> dict[str, Any]:
+        return {"session": self.number, "start": START, "end": at(self.clock), "duration": at(self.clock) - START,
+                "client": "192.0.2.7", "client_port": 50432, "server": "198.51.100.25", "server_port": 25,
+                "protocol": "esmtp", "tls": "none", "commands": len(self.commands), "outcome": "quit",
+                **self.row}  # fmt: skip
+
     def done(self) -> HandSession:
-        row = {"session": self.number, "start": START, "end": at(self.clock), "duration": at(self.clock) - START,
-               "client": "192.0.2.7", "client_port": 50432, "server": "198.51.100.25", "server_port": 25,
-               "protocol": "esmtp", "tls": "none", "commands": len(self.commands), "outcome": "quit",
-               **self.row}  # fmt: skip
         return HandSession(
-            self.number, frame_of("sessions", [row]).iloc[0], frame_of("commands", self.commands),
+            self.number, frame_of("sessions", [self.summary()]).iloc[0], frame_of("commands", self.commands),
             frame_of("replies", self.replies), frame_of("phases", self.phased()), frame_of("packets", self.packets),
             frame_of("gaps", self.gaps), frame_of("transactions", self.transactions),
         )  # fmt: skip
@@ -213,11 +215,15 @@ def greeted(**more: Any) -> Talk:
     return talk
 
 
-def finished(talk: Talk) -> HandSession:
+def leave(talk: Talk) -> None:
     talk.client("QUIT", 2)
     talk.server("221 2.0.0 Bye", 30)
     talk.packet(False, 0.1, "FIN|ACK")
     talk.packet(True, 15, "FIN|ACK")
+
+
+def finished(talk: Talk) -> HandSession:
+    leave(talk)
     return talk.done()
 
 
@@ -294,21 +300,15 @@ SESSIONS = {"short": short, "pipelined": pipelined, "tls": tls, "hostile": hosti
 
 def capture(count: int = 8) -> HandCapture:
     """A capture of `count` sessions of different lengths."""
-    sessions, commands, phases = [], [], []
+    sessions, commands, phases = list[dict[str, Any]](), list[dict[str, Any]](), list[dict[str, Any]]()
     for number in range(count):
         talk = greeted(number=number)
         for _ in range(number % 3 + 1):
             talk.clock += 17 * (number % 7)
             mail(talk, pipelined=number % 2 == 0)
-        session = finished(talk)
+        leave(talk)
         delay = pd.Timedelta(number * 250, "ms")
-        sessions.append(session.row.to_frame().T.assign(start=START + delay))
-        commands.append(session.commands)
-        phases.append(session.phases.assign(start=session.phases["start"] + delay, end=session.phases["end"] + delay))
-    whole = pd.concat(sessions, ignore_index=True) if sessions else frame_of("sessions", [])
-    like = frame_of("sessions", [])
-    return HandCapture(
-        whole.astype(like.dtypes.to_dict()),
-        pd.concat(commands, ignore_index=True) if commands else frame_of("commands", []),
-        pd.concat(phases, ignore_index=True) if phases else frame_of("phases", []),
-    )
+        sessions.append(talk.summary() | {"start": START + delay})
+        commands += talk.commands
+        phases += [row | {end: row[end] + delay for end in ("start", "end")} for row in talk.phased()]
+    return HandCapture(frame_of("sessions", sessions), frame_of("commands", commands), frame_of("phases", phases))

@@ -56,6 +56,11 @@ def one_after_another(*, plainly: bool) -> smtplab.Capture:
     return smtplab.open(made)  # a warning would be an error
 
 
+@functools.cache
+def by_ethernet(version: int) -> Packets:
+    return read(carried(CARRIERS["Ethernet"], version))
+
+
 @pytest.mark.parametrize(("name", "one", "version"), EVERY, ids=NAMES)
 def test_the_frames_are_those_of_the_conversation(name: str, one: Carrier, version: int) -> None:
     number = NAMES.index(f"{name}, {'six' if version == 6 else 'four'}")
@@ -66,7 +71,7 @@ def test_the_frames_are_those_of_the_conversation(name: str, one: Carrier, versi
             pd.testing.assert_series_equal(session.row, plain.row, obj=frame)
         else:
             pd.testing.assert_frame_equal(session.frame(frame), plain.frame(frame), obj=frame)
-    packets, expected = read(carried(one, version)), read(carried(CARRIERS["Ethernet"], version))
+    packets, expected = read(carried(one, version)), by_ethernet(version)
     for column in ("time", "size", "captured", "flags"):
         assert getattr(packets, column).tolist() == getattr(expected, column).tolist()
     said = [

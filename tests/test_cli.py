@@ -141,6 +141,7 @@ def test_limits_choose_sessions(captures: Path, tmp_path: Path, capsys: pytest.C
         assert said in errors[0]
 
 
+@pytest.mark.slow  # starts Python anew
 def test_standard_input(captures: Path, tmp_path: Path) -> None:
     octets = (captures / "one-mail.pcap").read_bytes()
     for words in (["summary", "-"], ["transcript", "-"]):
@@ -253,6 +254,7 @@ def test_a_damaged_capture_is_read_up_to_the_damage(
     assert "cut.pcap" in errors[0]
 
 
+@pytest.mark.slow  # starts Python anew
 def test_a_reader_who_goes_away_is_no_error(captures: Path) -> None:
     words = f"{sys.executable} -m smtplab transcript {captures / 'two-hundred-sessions.pcap.gz'} | head -1"
     done = subprocess.run(["bash", "-c", words], capture_output=True, text=True, check=True)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from speaking import CAPTURES, CONTENT, CONTENT_SIZE, ENVELOPE, GO, HELLO, MAIL, QUIT, RCPT, heard, shipped, talk
+from speaking import CONTENT, CONTENT_SIZE, EACH, ENVELOPE, GO, HELLO, MAIL, QUIT, RCPT, heard, shipped, talk
 
 import smtplab
 from smtplab import Capture, schema
@@ -31,7 +31,7 @@ DTYPES = {
 UNENDED = {"reset-in-content.pcap", "two-hundred-sessions.pcap.gz"}
 
 
-@pytest.fixture(scope="module", params=CAPTURES, ids=lambda path: path.name)
+@pytest.fixture(scope="module", params=EACH)
 def capture(request: pytest.FixtureRequest) -> Capture:
     return shipped(request.param)
 

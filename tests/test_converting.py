@@ -46,7 +46,7 @@ def interleaved(sessions: int, ports: int = 0) -> bytes:
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if (CAPTURES / name).exists()])
-@pytest.mark.parametrize("piece", [1, 23])
+@pytest.mark.parametrize("piece", [pytest.param(1, marks=pytest.mark.slow), 23])
 def test_pieces_change_nothing(name: str, piece: int, tmp_path: Path) -> None:
     path = CAPTURES / name
     if piece == 1 and path.stat().st_size > 5000:

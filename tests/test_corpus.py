@@ -45,6 +45,7 @@ def checker(corpus: Path) -> ModuleType:
     return module
 
 
+@pytest.mark.slow
 def test_the_frames_agree_with_other_witnesses(checker: ModuleType, corpus: Path) -> None:
     asked: Counter[str] = Counter()
     short: Counter[tuple[str, str]] = Counter()

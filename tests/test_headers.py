@@ -280,6 +280,7 @@ def test_words_are_those_of_email(text: str, charset: str) -> None:
 MEGA = 1 << 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "octets",
     [

@@ -34,6 +34,7 @@ def test_import_costs_little_more_than_pandas() -> None:
     assert len(loaded_by("import smtplab")) <= 1.5 * len(loaded_by("import pandas"))
 
 
+@pytest.mark.slow  # starts Python anew
 @pytest.mark.parametrize("command", ["summary", "transcript"])
 def test_terminal_commands_load_neither_jupyter_nor_charts(command: str, captures: Path) -> None:
     code = "import sys; from smtplab.cli import main; sys.argv[1:] and main(sys.argv[1:])"

@@ -130,6 +130,7 @@ def test_without_scapy_the_link_type_is_unknown(monkeypatch: pytest.MonkeyPatch)
     assert [d.summary for d in packets.damage] == ["1 packet of the unknown link type 144"]
 
 
+@pytest.mark.slow  # starts Python anew
 def test_scapy_is_loaded_by_such_a_record_only() -> None:
     here = str(Path(__file__).parent)
     code = f"import sys; sys.path.insert(0, {here!r}); import builders as b; from smtplab.capture.read import read; "

@@ -127,6 +127,7 @@ def test_ports_used_again_without_a_syn(end: str) -> None:
 # --- rotated files
 
 
+@pytest.mark.slow
 def test_a_capture_cut_anywhere_is_one_capture(tmp_path: Path) -> None:
     records = talk(*HELLO, *ENVELOPE, *GO, CONTENT, "S: 250 ok", *QUIT).records
     whole = quietly(pcap(records))
