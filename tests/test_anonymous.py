@@ -364,6 +364,28 @@ def test_any_conversation_can_be_shown(
     assert shown.commands["size"].to_list() == original.commands["size"].to_list()
 
 
+def test_roles_may_be_the_other_way_round(tmp_path: Path) -> None:
+    """A session found by what each side says is found again, whichever side is taken for the client."""
+    said = Conversation(ports=(25, 40000))
+    said.server(b"RCPT TO:<zoe@x.test>\r\n").client(b"550 5.1.1 <zoe@x.test> unknown\r\n")
+    turned = talk(
+        *HELLO,
+        "C: ATRN",
+        "S: 250 ok",
+        "C: 220 me",
+        "S: EHLO zoe.test",
+        "C: 250 me",
+        "S: MAIL FROM:<zoe@x.test>",
+        "C: 250 ok",
+    )
+    for records in (said.records, said.records[3:], turned.records):
+        original = quietly(pcap(records))
+        assert len(original) == 1
+        shown, octets = anonymised(original, tmp_path)
+        assert_same_structure(original, shown)
+        assert b"zoe" not in octets.lower()
+
+
 def test_a_packet_cut_by_the_snapshot_length(captures: Path, tmp_path: Path) -> None:
     original = quietly(captures / "cut-packets.pcap")
     shown, _ = anonymised(original, tmp_path)

@@ -14,6 +14,7 @@ ENVELOPE = re.compile(
 )
 AUTH = re.compile(rb"(?is)([\0 \t]*AUTH[ \t]+[^ \t]+)([ \t]*)(.*)")
 REPLY = re.compile(rb"(?s)([0-9]{3}[ -]?)([245]\.[0-9]{1,3}\.[0-9]{1,3}(?= |$))?(.*)")
+CODE = re.compile(rb"[2-5][0-9]{2}(?=[ -]|$)")
 PLAIN_WORD = re.compile(rb"[(<\[\"']*([A-Za-z]+)[)>\]\"'.,:;!?]*")
 XTEXT = re.compile(rb"\+[0-9A-F]{2}")  # RFC 3461 4
 QUOTED = re.compile(rb"=[0-9A-F]{2}")  # RFC 2045 6.7
@@ -55,7 +56,12 @@ class Lines:
         first = re.match(rb"[\0 \t]*([^ \t]*)", line)
         verb = first[1].lower() if first else b""
         if verb not in known.SPOKEN:
-            return secret(line) if secretive and line.strip(b". \t") else self.loose(line)
+            if secretive and line.strip(b". \t"):
+                return secret(line)
+            code = CODE.match(
+                line
+            )  # who is taken for the client gives replies: the session may have been found by them
+            return code[0] + self.loose(line[3:]) if code is not None else self.loose(line)
         if (match := ENVELOPE.fullmatch(line)) is not None:
             return match[1] + self.words.text(match[2]) + self._parameters(match[3])
         if (match := AUTH.fullmatch(line)) is not None:
@@ -70,8 +76,10 @@ class Lines:
     def reply(self, line: bytes) -> bytes:
         """A line of the server."""
         match = REPLY.fullmatch(line)
-        if match is None:
-            return self.loose(line)
+        if match is None:  # who is taken for the server may give commands: after TURN, or where the beginning is lost
+            first = line.split(None, 1)[:1]
+            spoken = first != [] and first[0].lower() in known.SPOKEN
+            return self.command(line, secretive=True) if spoken else self.loose(line)
         code, enhanced, text = match[1], match[2] or b"", match[3]
         if code[:3] == b"334":
             return code + enhanced + (text if text.strip() in PROMPTS else secret(text))
