@@ -136,7 +136,10 @@ def examine(octets: bytes, *, share: bool = False) -> bool:
                 path = Path(folder, "shown.pcapng")
                 capture.to_pcapng(path, anonymize=True)
                 again = smtplab.open(path)
-                assert again.commands.verb.to_list() == capture.commands.verb.to_list()
+                said, told = capture.commands, again.commands
+                # What comes behind lost octets is guessed from what it looks like.
+                intact = capture.sessions.session[capture.sessions.missing_bytes == 0]
+                assert told.verb[told.session.isin(intact)].to_list() == said.verb[said.session.isin(intact)].to_list()
                 assert again.sessions.client_bytes.to_list() == capture.sessions.client_bytes.to_list()
     return True
 

@@ -57,6 +57,13 @@ def one_after_another(*, plainly: bool) -> smtplab.Capture:
 
 
 @functools.cache
+def different_frames() -> list[str]:
+    """Frames that some carrier changes: in none of the others can any session differ."""
+    whole, plain = (one_after_another(plainly=plainly) for plainly in (False, True))
+    return [name for name in schema.FRAMES if not whole.frame(name).equals(plain.frame(name))]
+
+
+@functools.cache
 def by_ethernet(version: int) -> Packets:
     return read(carried(CARRIERS["Ethernet"], version))
 
@@ -65,8 +72,8 @@ def by_ethernet(version: int) -> Packets:
 def test_the_frames_are_those_of_the_conversation(name: str, one: Carrier, version: int) -> None:
     number = NAMES.index(f"{name}, {'six' if version == 6 else 'four'}")
     session, plain = (one_after_another(plainly=plainly).session(number) for plainly in (False, True))
-    assert len(session.commands) == 6
-    for frame in schema.FRAMES:
+    assert len(plain.commands) == 6
+    for frame in different_frames():
         if frame == "sessions":
             pd.testing.assert_series_equal(session.row, plain.row, obj=frame)
         else:

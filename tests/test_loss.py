@@ -60,7 +60,9 @@ def test_the_whole_of_the_talks_is_what_was_said() -> None:
 
 
 @pytest.mark.parametrize("kind", loss.KINDS)
-@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize(
+    "rate", [pytest.param(rate, marks=() if rate == RATES[-1] else pytest.mark.slow) for rate in RATES]
+)
 @pytest.mark.parametrize("name", ["mails", "talks"])
 def test_nothing_is_invented_and_what_is_there_is_found(name: str, rate: float, kind: str) -> None:
     packets, truth = source(name)

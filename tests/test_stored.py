@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
-from speaking import ENVELOPE, HELLO, QUIT, quietly, talk
+from speaking import EACH, ENVELOPE, HELLO, QUIT, quietly, shipped, talk
 
 import smtplab
 from smtplab import Capture, CaptureError, schema
@@ -34,15 +34,19 @@ def assert_equal(one: Capture, other: Capture) -> None:
         assert_frame_equal(one.frame(name), other.frame(name), check_exact=True, obj=name)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_what_is_read_back_is_equal(name: str, captures: Path, tmp_path: Path) -> None:
-    capture = quietly(captures / name)
+@pytest.mark.parametrize("name", [one for one in EACH if one.id in NAMES])
+def test_what_is_read_back_is_equal(name: Path, tmp_path: Path) -> None:
+    capture = shipped(name)
     capture.to_parquet(tmp_path / "frames")
     again = smtplab.open(tmp_path / "frames")
     assert_equal(capture, again)
     assert again.files == capture.files
     assert repr(again) == repr(capture)
     assert_equal(smtplab.open(str(tmp_path / "frames")), again)
+
+
+def test_the_names_are_of_captures() -> None:
+    assert {one.id for one in EACH} >= set(NAMES)
 
 
 def test_empty_and_hostile_frames_are_read_back_equal(tmp_path: Path) -> None:
