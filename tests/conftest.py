@@ -16,11 +16,18 @@ TOOLS = {"needs_tshark": ("tshark",), "needs_chromium": ("chromium", "chromium-b
 # Same examples every time in CI; new ones at each run elsewhere. A slow shared machine is no failure.
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.register_profile("here", deadline=None)
+settings.register_profile("fast", deadline=None, max_examples=30)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--regold", action="store_true", help="rewrite the golden files from what the code gives now")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Who leaves out the slow tests gets fewer examples of each law, too, but where a test says how many."""
+    if config.option.markexpr == "not slow" and not os.environ.get("CI"):
+        settings.load_profile("fast")
 
 
 @pytest.fixture
