@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 
 from smtplab.capture import connections as tcp
 from smtplab.capture import layout as la
-from smtplab.capture.columns import COLUMNS
-from smtplab.capture.packets import Packets
+from smtplab.capture.packets import COLUMNS, Packets
 from smtplab.capture.read import read
 from smtplab.dialogue import state as st
 from smtplab.dialogue.lines import Lines, read_lines

@@ -16,12 +16,10 @@ from smtplab.capture import framing, links, slow
 from smtplab.capture.extra import Extra
 from smtplab.capture.fragments import Fragments
 from smtplab.capture.headers import FRAGMENT, SUBFRAMES
-from smtplab.capture.packets import Damage, Integers, Octets
+from smtplab.capture.packets import COLUMNS, Damage, Integers, Octets
 from smtplab.capture.records import PIECE, Place, Reader, Records
 from smtplab.capture.wanted import Wanted
 
-# In the order of `dissect`.
-COLUMNS = ("time", "frame", "ip", "tcp", "pos", "size", "captured", "flags", "scope")
 NOT_READ = {
     links.NOTE_CUT: "cut before the end of the TCP header",
     links.NOTE_MALFORMED: "with headers that contradict themselves",
@@ -41,7 +39,7 @@ class Columns:
         self.wanted = wanted
         self.count = 0
         self.room = 0
-        self.arrays: dict[str, Any] = {name: np.empty(0, np.uint8 if name == "flags" else np.int64) for name in COLUMNS}
+        self.arrays: dict[str, Any] = {name: np.empty(0, kind) for name, kind in COLUMNS.items()}
         self.fragments = Fragments()
         self.extra = Extra(end)
         self.stretches: list[

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from smtplab.capture.packets import Octets, Packets
-from smtplab.capture.records import be16, be32
+from smtplab.capture.packets import COLUMNS, Octets, Packets
+from smtplab.capture.records import be16, be32, signed32
 from smtplab.kernels import Buffer, Column, Flags, Slots, Table, entry, kernel
 
 FIN, SYN, RST, ACK = 1, 2, 4, 16
@@ -33,13 +34,6 @@ FIELDS = 25
 # back, cover what reordering does; more would take a retransmission of the unseen past for the beginning.
 GUESSES = 32
 GUESS_BACK = 1 << 20
-
-
-@kernel
-def signed32(x: int) -> Any:
-    """A difference of sequence numbers as a signed number (RFC 9293 3.4: arithmetic modulo 2**32)."""
-    x = x & 0xFFFFFFFF
-    return x - 0x100000000 if x >= 0x80000000 else x
 
 
 @kernel
@@ -87,29 +81,47 @@ def is_over(C: Table, c: int, d: int, seq: int) -> Any:
     return C[c, KNOWN + d] > 0 and (ahead < -GUESS_BACK or ahead > C[c, PAYLOAD + d] + GUESS_BACK)
 
 
+@kernel
+def place_of(
+    salt: int, scope: int, source_high: int, source_low: int, source_port: int, target_high: int, target_low: int, target_port: int
+) -> Any:  # fmt: skip
+    """A hash of the two ends of a packet, the same in both directions: each is mixed alone, and they are added."""
+    a = mixed(mixed(mixed(salt, source_high), source_low), source_port)
+    b = mixed(mixed(mixed(salt, target_high), target_low), target_port)
+    return mixed(mixed(salt, a + b), scope)
+
+
+@entry
+def lay_out(C: Table, count: int, salt: int, table: Slots) -> None:
+    """Enter the newest connection of each pair of ends into an empty table."""
+    mask = len(table) - 1
+    for c in range(count):
+        h = mask & place_of(
+            salt, C[c, SCOPE], C[c, SOURCE_HIGH], C[c, SOURCE_LOW], C[c, SOURCE_PORT],
+            C[c, TARGET_HIGH], C[c, TARGET_LOW], C[c, TARGET_PORT],
+        )  # fmt: skip
+        while table[h] >= 0 and table[h] != C[c, OLDER]:
+            h = (h + 1) & mask
+        table[h] = c
+
+
 @entry
 def connect(
-    buf: Buffer,
-    ip: Column,
-    tcp: Column,
-    size: Column,
-    captured: Column,
-    flags: Flags,
-    scope: Column,
-    salt: int,
-    table: Slots,
-    C: Table,
-    connection: Slots,
-    side: Flags,
-) -> Any:
-    """Fill `C` with a row a connection, `connection` and `side` with each packet's; returns the number of connections.
+    buf: Buffer, start: int, before: int,
+    ip: Column, tcp: Column, size: Column, captured: Column, flags: Flags, scope: Column, seq_of: Slots, ack_of: Slots,
+    salt: int, table: Slots, C: Table, count: int, connection: Slots, side: Flags,
+) -> Any:  # fmt: skip
+    """Fill `C` with a row a connection, `connection` and `side` with each packet's, from item `start` of the columns on.
 
-    `table` (a power of two of -1, at least twice the packets) maps hashed addresses to the newest connection; `salt` keeps a
-    stranger from choosing addresses that collide.
+    `before` packets came before the columns, and there are `count` connections. `table` (a power of two, -1 where it is empty)
+    maps hashed ends to the newest connection; `salt` keeps a stranger from choosing ends that collide. Stops early where the
+    table is half full, or `C` is full. Returns the item at which it stopped, and the number of connections.
     """
     mask = len(table) - 1
-    count = 0
-    for i in range(len(ip)):
+    limit = min(C.shape[0], len(table) // 2)
+    for i in range(start, len(ip)):
+        if count >= limit:
+            return i, count
         q = ip[i]
         t = tcp[i]
         if int(buf[q]) >> 4 == 4:
@@ -124,13 +136,10 @@ def connect(
             target_low = be64(buf, q + 32)
         source_port = be16(buf, t)
         target_port = be16(buf, t + 2)
-        seq = be32(buf, t + 4)
-        ack = be32(buf, t + 8)
+        seq = int(seq_of[i]) & 0xFFFFFFFF
+        ack = int(ack_of[i]) & 0xFFFFFFFF
         f = int(flags[i])
-        # one hash for both directions: the two ends are mixed alone and added
-        a = mixed(mixed(mixed(salt, source_high), source_low), source_port)
-        b = mixed(mixed(mixed(salt, target_high), target_low), target_port)
-        h = mixed(mixed(salt, a + b), scope[i]) & mask
+        h = mask & place_of(salt, scope[i], source_high, source_low, source_port, target_high, target_low, target_port)
         c = -1
         d = 0
         while True:
@@ -177,7 +186,7 @@ def connect(
             C[c, TARGET_LOW] = target_low
             C[c, SOURCE_PORT] = source_port
             C[c, TARGET_PORT] = target_port
-            C[c, FIRST] = i
+            C[c, FIRST] = before + i
             C[c, OPENER] = -1
             C[c, SYN_PACKET] = -1
             C[c, SYN_PACKET + 1] = -1
@@ -186,12 +195,12 @@ def connect(
             C[c, OLDER] = older
         connection[i] = c
         side[i] = d
-        C[c, LAST] = i
+        C[c, LAST] = before + i
         if f & SYN:
             C[c, BASE + d] = (seq + 1) & 0xFFFFFFFF
             C[c, KNOWN + d] = 2
             if C[c, SYN_PACKET + d] < 0:
-                C[c, SYN_PACKET + d] = i
+                C[c, SYN_PACKET + d] = before + i
             if f & ACK:
                 # where both sides sent a SYN (split handshake, simultaneous open), the first of them opened
                 if C[c, OPENER] < 0:
@@ -218,7 +227,7 @@ def connect(
         if size[i] > 0:
             C[c, SEEN + d] += 1
             C[c, PAYLOAD + d] += captured[i]
-    return count
+    return len(ip), count
 
 
 @dataclass(slots=True)
@@ -233,15 +242,49 @@ class Connections:
         return len(self.rows)
 
 
+class Connecting:
+    """Connections told apart while packets are read: `add` takes them in order of time, some at a time."""
+
+    def __init__(self) -> None:
+        self._salt = int.from_bytes(os.urandom(3), "big")
+        self._table = np.full(1 << 12, -1, np.int32)
+        self._rows = np.empty((1 << 11, FIELDS), np.int64)
+        self._count = 0
+        self._of_packets: list[tuple[NDArray[np.int32], Octets]] = []
+        self.packets = 0
+
+    def add(self, buf: Octets, columns: Mapping[str, Any]) -> None:
+        """Tell the connections of some more packets apart; `columns` are those of `Packets`."""
+        c, n, done = columns, len(columns["ip"]), 0
+        connection, side = np.empty(n, np.int32), np.empty(n, np.uint8)
+        while done < n:
+            done, self._count = connect(
+                buf, done, self.packets,
+                c["ip"], c["tcp"], c["size"], c["captured"], c["flags"], c["scope"], c["seq"], c["ack"],
+                self._salt, self._table, self._rows, self._count, connection, side,
+            )  # fmt: skip
+            if done < n:
+                self._grow()
+        self._of_packets.append((connection, side))
+        self.packets += n
+
+    def _grow(self) -> None:
+        """Double the table of hashes, and the rows."""
+        self._table = np.full(2 * len(self._table), -1, np.int32)
+        rows = np.empty((2 * len(self._rows), FIELDS), np.int64)
+        rows[: self._count] = self._rows[: self._count]
+        self._rows = rows
+        lay_out(rows, self._count, self._salt, self._table)
+
+    def found(self) -> Connections:
+        """The connections of all packets so far. Nothing can be added then."""
+        parts = self._of_packets or [(np.empty(0, np.int32), np.empty(0, np.uint8))]
+        connection, side = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return Connections(self._rows[: self._count], connection, side)
+
+
 def connections(packets: Packets) -> Connections:
     """Tell the connections of these packets apart."""
-    n = len(packets)
-    table = np.full(1 << max(4, (2 * n).bit_length()), -1, np.int32)
-    rows = np.empty((n, FIELDS), np.int64)  # committed as it is filled
-    connection = np.empty(n, np.int32)
-    side = np.empty(n, np.uint8)
-    salt = int.from_bytes(os.urandom(3), "big")
-    p = packets
-    count = connect(p.buf, p.ip, p.tcp, p.size, p.captured, p.flags, p.scope, salt, table, rows, connection, side)
-    # a flood of connections of a packet each is not copied: nearly all of the table is theirs
-    return Connections(rows[:count] if 2 * count > n else rows[:count].copy(), connection, side)
+    connecting = Connecting()
+    connecting.add(packets.buf, {name: getattr(packets, name) for name in COLUMNS})
+    return connecting.found()

@@ -23,9 +23,9 @@ from smtplab.capture.headers import (
     UNKNOWN,
     to_upper,
 )
-from smtplab.capture.records import be16
+from smtplab.capture.records import be16, be32, signed32
 from smtplab.capture.tunnels import FRAME, IP, IPV4, IPV6, LLC, inside, shim, within
-from smtplab.kernels import Buffer, Column, Flags, Table, entry, kernel
+from smtplab.kernels import Buffer, Column, Flags, Slots, Table, entry, kernel
 
 # Notes: for each kind its count and the first frame, one after the other; then the number of packets set aside.
 NOTE_CUT, NOTE_MALFORMED, NOTE_SEALED, ASIDE = 0, 2, 4, 6
@@ -95,7 +95,7 @@ def dissect(
     position: Column, there: Column, original: Column, when: Column, link: Column, start: Column,
     notes: Column, aside: Table,
     n: int, time: Column, frame: Column, ip: Column, tcp: Column, pos: Column, size: Column,
-    captured: Column, flags: Flags, scope: Column,
+    captured: Column, flags: Flags, scope: Column, seq: Slots, ack: Slots,
 ) -> int:  # fmt: skip
     """Append the TCP packets of `records` records to the columns from `time` on; gives the new number of items.
 
@@ -171,5 +171,7 @@ def dissect(
         captured[n] = max(0, min(end, stop) - payload)
         flags[n] = buf[head + 13]
         scope[n] = mixture
+        seq[n] = signed32(be32(buf, head + 4))
+        ack[n] = signed32(be32(buf, head + 8))
         n += 1
     return n

@@ -10,6 +10,12 @@ from numpy.typing import NDArray
 Integers = NDArray[np.int64]
 Octets = NDArray[np.uint8]
 
+# The columns of `Packets`, in the order in which the loop over records fills them, and their types.
+COLUMNS = {
+    "time": np.int64, "frame": np.int64, "ip": np.int64, "tcp": np.int64, "pos": np.int64, "size": np.int64,
+    "captured": np.int64, "flags": np.uint8, "scope": np.int64, "seq": np.int32, "ack": np.int32,
+}  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class File:
@@ -54,6 +60,8 @@ class Packets:
     captured: Integers  # octets of payload in the file, at most `size`
     flags: Octets  # TCP flags, FIN = 1 … CWR = 128
     scope: Integers  # tells equal addresses apart: 0, or a mixture of the VLAN ids and tunnel ids above the IP header
+    seq: NDArray[np.int32]  # sequence number, of which 2**32 is taken where it is 2**31 or more
+    ack: NDArray[np.int32]  # acknowledgement number, in the same way
     packets: int = 0  # packets of every kind in the files
     damage: list[Damage] = field(default_factory=list)
     secrets: list[bytes] = field(default_factory=list)  # TLS key logs found in the files (pcapng's decryption secrets)

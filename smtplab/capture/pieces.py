@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smtplab.capture import connections as tcp
-from smtplab.capture.columns import COLUMNS, Columns
+from smtplab.capture.columns import Columns
 from smtplab.capture.connections import Connections, mixed
-from smtplab.capture.packets import Integers, Octets, Packets
+from smtplab.capture.packets import COLUMNS, Integers, Octets, Packets
 from smtplab.capture.read import Opened, in_time, packets
 from smtplab.capture.records import be16, be32
 from smtplab.capture.source import Sources

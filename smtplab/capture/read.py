@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 
 from smtplab.capture import pcap, pcapng
 from smtplab.capture.columns import Columns
+from smtplab.capture.connections import Connecting, Connections, connections
 from smtplab.capture.packets import Damage, File, Octets, Packets
 from smtplab.capture.records import NO_PACKET, Place, Reader
 from smtplab.capture.source import Source, Sources, open_sources
@@ -41,14 +44,69 @@ def read(source: Sources, wanted: Wanted | None = None) -> Packets:
 
     What is damaged is read as far as it goes, and said in `damage`.
     """
+    return read_connected(source, wanted)[0]
+
+
+def read_connected(source: Sources, wanted: Wanted | None = None) -> tuple[Packets, Connections]:
+    """As `read`, and the connections of the packets, told apart beside the reading where there are processors for both."""
     opened = Opened(source)
     columns = Columns(len(opened.buf), wanted or Wanted())
     total = 0
     secrets: list[bytes] = []
-    for reader in opened.readers():
-        total += columns.append(reader, opened.damage)
-        secrets += reader.secrets
-    return packets(opened, columns, columns.finished(), total, secrets)
+    with Beside(opened.buf, columns) as beside:
+        for reader in opened.readers():
+            for count in columns.read(reader, opened.damage):
+                total += count
+                beside.connect()
+            secrets += reader.secrets
+    read_ = packets(opened, columns, columns.finished(), total, secrets)
+    return read_, beside.found(read_)
+
+
+class Beside:
+    """A thread that tells connections apart, of packets whose headers another one has just read: these are still in the cache.
+
+    Where packets turn out not to be in order of time, or not in the files' octets, it is given up, and done at the end.
+    """
+
+    def __init__(self, buf: Octets, columns: Columns) -> None:
+        self._buf, self._columns = buf, columns
+        self._connecting: Connecting | None = Connecting()
+        self._given, self._latest = 0, np.iinfo(np.int64).min
+        self._thread = ThreadPoolExecutor(1) if (os.cpu_count() or 1) > 1 else None
+        self._work: list[Future[None]] = []
+
+    def __enter__(self) -> Beside:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._thread is not None:
+            self._thread.shutdown()
+
+    def connect(self) -> None:
+        """Pass on the packets that came into the columns since the last time."""
+        columns = self._columns
+        since, self._given = self._given, columns.count
+        time = columns.arrays["time"][since : columns.count]
+        if self._connecting is None or not len(time):
+            return
+        if columns.extra.size or time[0] < self._latest or np.any(time[1:] < time[:-1]):
+            self._connecting = None
+            return
+        self._latest = time[-1]
+        new = {name: array[since : columns.count] for name, array in columns.arrays.items()}
+        if self._thread is None:
+            self._connecting.add(self._buf, new)
+        else:
+            self._work.append(self._thread.submit(self._connecting.add, self._buf, new))
+
+    def found(self, packets: Packets) -> Connections:
+        """The connections, when everything is read."""
+        for work in self._work:
+            work.result()
+        if self._connecting is None or self._connecting.packets != len(packets):
+            return connections(packets)
+        return self._connecting.found()
 
 
 def packets(opened: Opened, columns: Columns, kept: dict[str, Any], total: int, secrets: list[bytes]) -> Packets:

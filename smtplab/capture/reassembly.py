@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smtplab.capture import connections as tcp
-from smtplab.capture.connections import ACK, FIN, RST, SYN, Connections, signed32
+from smtplab.capture.connections import ACK, FIN, RST, SYN, Connections
 from smtplab.capture.layout import (
     ACKED,
     BASE,
@@ -45,8 +45,8 @@ from smtplab.capture.layout import (
     TAIL,
 )
 from smtplab.capture.packets import Integers, Octets, Packets
-from smtplab.capture.records import be32
-from smtplab.kernels import Buffer, Column, Flags, Slots, Table, entry, kernel
+from smtplab.capture.records import signed32
+from smtplab.kernels import Column, Flags, Slots, Table, entry, kernel
 
 # Fields of a held piece.
 P_OFFSET, P_POS, P_LENGTH, P_PACKET, P_NEXT, P_BACK = range(6)
@@ -67,11 +67,11 @@ FARTHEST = (
 
 
 @kernel
-def acknowledged(F: Table, peer: int, tcp_at: Column, flags: Flags, buf: Buffer, i: int) -> Any:
+def acknowledged(F: Table, peer: int, flags: Flags, ack: Slots, i: int) -> Any:
     """Octets of the peer's stream that packet `i` acknowledges; -1 where it says nothing believable."""
     if int(flags[i]) & ACK == 0:
         return -1
-    ahead = signed32(be32(buf, tcp_at[i] + 8) - F[peer, BASE] - F[peer, REACHED])
+    ahead = signed32(int(ack[i]) - F[peer, BASE] - F[peer, REACHED])
     offset = F[peer, REACHED] + ahead
     if F[peer, FINISHED] >= 0 and offset == F[peer, FINISHED] + 1:
         offset -= 1  # a FIN takes a sequence number of its own
@@ -184,9 +184,7 @@ def missing_before(F: Table, s: int, acked: int) -> Any:
 
 
 @kernel
-def progress(
-    G: Table, ng: int, H: Table, F: Table, s: int, tcp_at: Column, flags: Flags, buf: Buffer, heed: int
-) -> Any:
+def progress(G: Table, ng: int, H: Table, F: Table, s: int, flags: Flags, ack: Slots, heed: int) -> Any:
     """Hand over what may be, on stream `s` and its peer, until neither moves."""
     still = 0
     while still < 2:
@@ -194,7 +192,7 @@ def progress(
         moved = False
         while k >= 0 and H[k, P_OFFSET] == F[s, REACHED]:
             i = H[k, P_PACKET]
-            acked = acknowledged(F, s ^ 1, tcp_at, flags, buf, i)
+            acked = acknowledged(F, s ^ 1, flags, ack, i)
             if heed and missing_before(F, s, acked) > 0:
                 break
             ng = hand_over(G, ng, F, s, i, H[k, P_POS], H[k, P_LENGTH], acked, SNAPLEN)
@@ -207,7 +205,7 @@ def progress(
 
 
 @kernel
-def give_up(G: Table, ng: int, H: Table, F: Table, s: int, tcp_at: Column, flags: Flags, buf: Buffer) -> Any:
+def give_up(G: Table, ng: int, H: Table, F: Table, s: int, flags: Flags, ack: Slots) -> Any:
     """Declare one hole of the connection lost, the one that the earliest held packet waits for, and go on."""
     best = -1
     for d in range(2):
@@ -220,7 +218,7 @@ def give_up(G: Table, ng: int, H: Table, F: Table, s: int, tcp_at: Column, flags
         t = best ^ d
         k = F[t, HEAD]
         if chosen < 0 and k >= 0 and H[k, P_OFFSET] > F[t, REACHED]:
-            acked = acknowledged(F, t ^ 1, tcp_at, flags, buf, H[k, P_PACKET])
+            acked = acknowledged(F, t ^ 1, flags, ack, H[k, P_PACKET])
             if missing_before(F, t, acked) <= 0 or F[t ^ 1, HEAD] < 0:
                 chosen = t
     if chosen < 0:
@@ -232,26 +230,26 @@ def give_up(G: Table, ng: int, H: Table, F: Table, s: int, tcp_at: Column, flags
     if chosen >= 0:
         k = F[chosen, HEAD]
         ng = hand_over(G, ng, F, chosen, H[k, P_PACKET], -1, H[k, P_OFFSET] - F[chosen, REACHED], -1, LOST)
-        return progress(G, ng, H, F, chosen, tcp_at, flags, buf, 1)
+        return progress(G, ng, H, F, chosen, flags, ack, 1)
     # no hole of its own: what waits had seen octets of the peer that were never captured
     peer = best ^ 1
     k = F[best, HEAD]
-    acked = acknowledged(F, peer, tcp_at, flags, buf, H[k, P_PACKET])
+    acked = acknowledged(F, peer, flags, ack, H[k, P_PACKET])
     lost = missing_before(F, best, acked)
     if lost > 0 and F[peer, HEAD] < 0:
         ng = hand_over(G, ng, F, peer, H[k, P_PACKET], -1, lost, -1, LOST)
-        return progress(G, ng, H, F, best, tcp_at, flags, buf, 1)
-    return progress(G, ng, H, F, best, tcp_at, flags, buf, 0)  # each waits for the other: impossible, so not heeded
+        return progress(G, ng, H, F, best, flags, ack, 1)
+    return progress(G, ng, H, F, best, flags, ack, 0)  # each waits for the other: impossible, so not heeded
 
 
 @entry
 def reassemble(
-    buf: Buffer,
-    tcp_at: Column,
     pos: Column,
     size: Column,
     captured: Column,
     flags: Flags,
+    seq: Slots,
+    ack: Slots,
     which: Slots,
     stream: Slots,
     first: int,
@@ -276,10 +274,10 @@ def reassemble(
         s = stream[i] - first
         f = int(flags[i])
         n = size[i]
-        acked = acknowledged(F, s ^ 1, tcp_at, flags, buf, i)
+        acked = acknowledged(F, s ^ 1, flags, ack, i)
         if acked > F[s ^ 1, CONFIRMED]:
             F[s ^ 1, CONFIRMED] = acked
-        ahead = signed32(be32(buf, tcp_at[i] + 4) + (1 if f & SYN else 0) - F[s, BASE] - F[s, REACHED])
+        ahead = signed32(int(seq[i]) + (1 if f & SYN else 0) - F[s, BASE] - F[s, REACHED])
         offset = F[s, REACHED] + ahead
         new[i] = 0
         status[i] = OK
@@ -321,12 +319,12 @@ def reassemble(
             continue
         F[s, HIGH] = max(F[s, HIGH], offset + n)
         if F[s, HELD] + F[s ^ 1, HELD] > 0:
-            ng = progress(G, ng, H, F, s, tcp_at, flags, buf, 1)
+            ng = progress(G, ng, H, F, s, flags, ack, 1)
             while F[s, HELD] > MOST_HELD or (F[s, HELD] > ENOUGH_HELD and H[F[s, HEAD], P_OFFSET] <= F[s, CONFIRMED]):
-                ng = give_up(G, ng, H, F, s, tcp_at, flags, buf)
+                ng = give_up(G, ng, H, F, s, flags, ack)
     for s in range(0, F.shape[0], 2):
         while F[s, HELD] + F[s + 1, HELD] > 0:
-            ng = give_up(G, ng, H, F, s, tcp_at, flags, buf)
+            ng = give_up(G, ng, H, F, s, flags, ack)
         for d in range(2):  # octets that were acknowledged, or lie before the FIN, and were never captured
             t = s + d
             end = max(F[t, FINISHED], F[t, CONFIRMED])
@@ -373,6 +371,6 @@ def segments(
     out = np.empty((4 * payload + len(streams) + 2, SEGMENT_FIELDS), np.int64)  # committed as it is filled
     again = np.empty((payload, AGAIN_FIELDS), np.int64)
     made, seen = reassemble(
-        p.buf, p.tcp, p.pos, p.size, p.captured, p.flags, which, stream, first, streams, held, out, new, status, again
+        p.pos, p.size, p.captured, p.flags, p.seq, p.ack, which, stream, first, streams, held, out, new, status, again
     )
     return out[:made], again[:seen]

@@ -107,6 +107,13 @@ class Losses:
 
 
 @kernel
+def signed32(x: int) -> int:
+    """A number of 32 bits, or a difference of two, as a signed one (RFC 9293 3.4: arithmetic modulo 2**32)."""
+    x = x & 0xFFFFFFFF
+    return x - 0x100000000 if x >= 0x80000000 else x
+
+
+@kernel
 def be16(buf: Buffer, p: int) -> int:
     """16 bits, the high octet first."""
     return ((int(buf[p]) << 8) | int(buf[p + 1])) & 0xFFFF

@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 
 from smtplab.capture.packets import Integers
 
-WIDTHS = (np.int8, np.int16, np.int32)
+WIDTHS = [(np.dtype(kind), np.iinfo(kind).max) for kind in (np.int8, np.int16, np.int32)]
+WIDE = np.dtype(np.int64)
 
 
-def width(least: int, most: int) -> Any:
+def width(least: int, most: int) -> np.dtype[Any]:
     """The narrowest type of whole numbers for these limits."""
-    for candidate in WIDTHS:
-        limits = np.iinfo(candidate)
-        if limits.min <= least and most <= limits.max:
+    for candidate, limit in WIDTHS:
+        if -limit <= least and most <= limit:
             return candidate
-    return np.int64
+    return WIDE
 
 
 def narrow(numbers: NDArray[Any]) -> NDArray[Any]:
@@ -29,7 +29,7 @@ def narrow(numbers: NDArray[Any]) -> NDArray[Any]:
 
 def halved(table: NDArray[np.int64]) -> NDArray[Any]:
     """A copy in 32 bits, where that holds them all."""
-    fits = not table.size or width(int(table.min()), int(table.max())) in WIDTHS
+    fits = not table.size or width(int(table.min()), int(table.max())) != WIDE
     return table.astype(np.int32 if fits else np.int64)
 
 
@@ -56,15 +56,12 @@ class Rows:
         The parts are emptied on the way, so that nothing stands in memory twice.
         """
         made = cls(())
+        sizes = [len(part) for part in parts]
         for field in reversed(range(len(parts[0].columns))):
-            pieces = [part.columns.pop() for part in parts]
+            column = np.concatenate([part.columns.pop() for part in parts])
             if field in shifts:
-                wide = (piece.astype(np.int64) for piece in pieces)
-                pieces = [
-                    narrow(np.where(piece < 0, piece, piece + shift))
-                    for piece, shift in zip(wide, shifts[field], strict=True)
-                ]
-            made.columns.insert(0, np.concatenate(pieces))
+                column = narrow(np.where(column < 0, column, column + np.repeat(shifts[field], sizes)))
+            made.columns.insert(0, column)
         return made
 
     def __getitem__(self, field: int) -> Integers:

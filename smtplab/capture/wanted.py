@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from smtplab.capture import connections as tcp
 from smtplab.capture.connections import Connections
-from smtplab.capture.packets import Packets
+from smtplab.capture.packets import COLUMNS, Packets
 from smtplab.capture.records import be16, be32
-from smtplab.kernels import Buffer, Column, Flags, Table, entry, kernel
+from smtplab.kernels import Buffer, Column, Flags, Slots, Table, entry, kernel
 
 Network: TypeAlias = "ipaddress.IPv4Network | ipaddress.IPv6Network"
 
@@ -60,7 +60,7 @@ def is_within(buf: Buffer, q: int, version: int, ranges: Table) -> bool:
 def choose(
     buf: Buffer, ports: Flags, any_port: int, ranges: Table, any_host: int,
     start: int, end: int, time: Column, frame: Column, ip: Column, tcp_at: Column, pos: Column, size: Column,
-    captured: Column, flags: Flags, scope: Column,
+    captured: Column, flags: Flags, scope: Column, seq: Slots, ack: Slots,
 ) -> int:  # fmt: skip
     """Close up the packets from `start` up to `end` (excluded) to those wanted; gives where they now end.
 
@@ -89,6 +89,8 @@ def choose(
             captured[n] = captured[i]
             flags[n] = flags[i]
             scope[n] = scope[i]
+            seq[n] = seq[i]
+            ack[n] = ack[i]
         n += 1
     return n
 
@@ -147,8 +149,7 @@ def without(packets: Packets, found: Connections, keep: NDArray[np.bool_]) -> tu
         rows[:, field] = packet[rows[:, field]]
     older = rows[:, tcp.OLDER]
     rows[:, tcp.OLDER] = np.where((older >= 0) & keep[older], connection[older], -1)
-    columns = ("time", "frame", "ip", "tcp", "pos", "size", "captured", "flags", "scope")
-    cut = replace(packets, **{name: getattr(packets, name)[stays] for name in columns})
+    cut = replace(packets, **{name: getattr(packets, name)[stays] for name in COLUMNS})
     return cut, Connections(rows, connection[found.connection[stays]].astype(np.int32), found.side[stays])
 
 

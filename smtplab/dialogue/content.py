@@ -6,7 +6,7 @@ from typing import Any
 
 from smtplab.capture.layout import LENGTH, OFFSET, POS
 from smtplab.dialogue import state as st
-from smtplab.dialogue.searching import DOT, find_dot
+from smtplab.dialogue.searching import DOT, find_mark
 from smtplab.dialogue.verb_numbers import V_DATA_END
 from smtplab.dialogue.written import enqueue, write
 from smtplab.kernels import Buffer, Table, Words, kernel
@@ -200,7 +200,7 @@ def read_content(
     done = False
     while p < e:
         if m == MIDDLE and e - p >= 16:
-            q = find_dot(buf, words, masks, p, e)
+            q = find_mark(buf, words, masks, p, e)
             if q - p >= 2:  # two octets behind q tell what stands before it
                 b = int(buf[q - 1]) & 255
                 if b == LF:

@@ -182,7 +182,7 @@ def begin(buf: Buffer, p: int, e: int, L: Table, s: int, http_words: Column) -> 
 @entry
 def hear(
     buf: Buffer,
-    tcp_at: Column,
+    seq_of: Slots,
     pos: Column,
     size: Column,
     captured: Column,
@@ -200,7 +200,7 @@ def hear(
         s = 2 * connection[i] + side[i]
         if L[s, HEARD] & (SMTP_BANNER | SMTP_LINE):
             continue
-        seq = be32(buf, tcp_at[i] + 4)
+        seq = int(seq_of[i]) & 0xFFFFFFFF
         p = pos[i]
         e = p + n
         if L[s, FIRST] == 0:
@@ -240,7 +240,7 @@ def detect(packets: Packets, found: Connections) -> Heard:
     listeners[:, NEXT] = -1
     four = np.array([_word(verb) for verb in SPOKEN if len(verb) == 4], np.int64)
     p = packets
-    hear(p.buf, p.tcp, p.pos, p.size, p.captured, found.connection, found.side, listeners, four, HTTP_WORDS)
+    hear(p.buf, p.seq, p.pos, p.size, p.captured, found.connection, found.side, listeners, four, HTTP_WORDS)
     heard = listeners[:, HEARD].reshape(-1, 2)
     source, target = rows[:, tcp.SOURCE_PORT], rows[:, tcp.TARGET_PORT]
     known_port = np.isin(source, PORTS) | np.isin(target, PORTS)

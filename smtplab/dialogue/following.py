@@ -29,6 +29,8 @@ from smtplab.smtp import verbs
 
 SHARE = 1 << 13  # packets of one share: its tables are less than 1 MB
 MOST_THREADS = 8
+# Octets that may not be shown as they are: controls but TAB, LF and CR, DEL, 8-bit, a backslash.
+ODD = np.array([not (32 <= b < 127 or b in b"\t\n\r") or b == ord("\\") for b in range(256)], np.uint8)
 DATA_END, BDAT = verbs.NUMBER["DATA-END"], verbs.NUMBER["BDAT"]
 
 
@@ -169,12 +171,8 @@ def gathered(
     """The octets of some lines behind each other, and of each line whether it is dirty."""
     offsets = starts(octets)
     out = np.empty(int(offsets[-1]), np.uint8)
-    places.gather(buf, segments, rows[st.FIRST_SEGMENT], rows[st.FIRST_POS], octets, offsets, out)
-    # octets that may not be shown as they are: controls but TAB, LF and CR (below 32 wraps around), DEL, 8-bit, a backslash
-    odd = ((out - np.uint8(32)) > 94) & (out != 10) & (out != 13) & (out != 9)
-    odd |= out == ord("\\")
-    dirty = np.zeros(len(octets), np.uint8)
-    dirty[np.searchsorted(offsets, np.flatnonzero(odd), side="right") - 1] = 1
+    dirty = np.empty(len(octets), np.uint8)
+    places.gather(buf, segments, rows[st.FIRST_SEGMENT], rows[st.FIRST_POS], octets, offsets, ODD, out, dirty)
     return out, dirty
 
 

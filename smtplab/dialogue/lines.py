@@ -131,12 +131,14 @@ def filled(pattern: bytes, size: int) -> bytes:
     return (pattern * (size // len(pattern) + 1))[:size] if pattern else b""
 
 
-def read_lines(packets: Packets, wanted: Wanted | None = None) -> Lines:
+def read_lines(packets: Packets, wanted: Wanted | None = None, found: Connections | None = None) -> Lines:
     """Follow the packets' connections, choose those that speak SMTP, and read what was said.
 
-    Of what is `wanted` only the span of time is asked here: ports and hosts are by `capture.read`.
+    Of what is `wanted` only the span of time is asked here: ports and hosts are by `capture.read`. `found` are the packets'
+    connections, where they have been told apart.
     """
-    found = connections(packets)
+    if found is None:
+        found = connections(packets)
     if wanted is not None:
         packets, found = wanted.cut(packets, found)
     heard = detect.detect(packets, found)
@@ -147,7 +149,8 @@ def read_lines(packets: Packets, wanted: Wanted | None = None) -> Lines:
     # what only the steps so far needed is let go of
     found.connection, found.side = NOTHING.astype(np.int32), NOTHING.astype(np.uint8)
     followed = following.follow_all(dealt)
-    packets = replace(packets, pos=NOTHING, captured=NOTHING, scope=NOTHING)
+    none = NOTHING.astype(np.int32)
+    packets = replace(packets, pos=NOTHING, captured=NOTHING, scope=NOTHING, seq=none, ack=none)
     packets.frame, packets.ip, packets.tcp, packets.size = map(
         narrow, (packets.frame, packets.ip, packets.tcp, packets.size)
     )

@@ -56,9 +56,16 @@ def split(
 
 
 @entry
-def gather(buf: Buffer, G: Table, segment: Column, pos: Column, octets: Column, offsets: Column, out: Flags) -> Any:
-    """Copy each row's octets, from its place on over as many segments as it takes; holes are passed over."""
+def gather(
+    buf: Buffer, G: Table, segment: Column, pos: Column, octets: Column, offsets: Column, odd: Flags, out: Flags, dirty: Flags
+) -> Any:  # fmt: skip
+    """Copy each row's octets, from its place on over as many segments as it takes; holes are passed over.
+
+    `odd` has an item an octet's value; `dirty` is 1 where a row has octets whose item is 1.
+    """
     for i in range(len(segment)):
+        found = 0
+        dirty[i] = 0
         left = octets[i]
         if left <= 0:
             continue
@@ -76,10 +83,13 @@ def gather(buf: Buffer, G: Table, segment: Column, pos: Column, octets: Column, 
                 continue
             n = min(e - p, left)
             for j in range(n):
-                out[o + j] = buf[p + j]
+                b = int(buf[p + j]) & 255
+                out[o + j] = b
+                found |= int(odd[b])
             o += n
             p += n
             left -= n
+        dirty[i] = found
 
 
 @entry

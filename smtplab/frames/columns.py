@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -76,6 +76,13 @@ def choice(codes: Integers, words: Sequence[str]) -> pd.Series[Any]:
 def words(codes: Integers, of: Sequence[str]) -> pa.Array:
     """Text from numbers of words; -1 is missing."""
     return taken(pa.array(of, pa.large_string()), codes)
+
+
+def sparse(values: Mapping[int, str | None], count: int) -> pa.Array:
+    """Text of which most is missing: the values by their rows."""
+    place = np.full(count, -1, np.int64)
+    place[list(values)] = np.arange(len(values))
+    return chosen(pa.array(values.values(), pa.large_string()), place)
 
 
 def chosen(values: pa.Array, rows: Integers) -> pa.Array:

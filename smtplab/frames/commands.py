@@ -15,7 +15,7 @@ from smtplab.dialogue import state as st
 from smtplab.dialogue.envelope import envelopes
 from smtplab.frames import columns
 from smtplab.frames.columns import Integers, at
-from smtplab.frames.texts import cut
+from smtplab.frames.texts import compact, cut
 from smtplab.frames.wire import Wire
 from smtplab.printable import printable
 from smtplab.smtp import paths, verbs
@@ -42,10 +42,9 @@ class Envelopes:
         dirty = lines.dirty[self.row]
         path = cut(lines.raw, path_at, path_size, dirty)
         of = keys[:count, 0]
-        # keywords in upper case, in a copy of the octets
-        raw = lines.raw.copy()
-        raw[(raw >= ord("a")) & (raw <= ord("z"))] -= 32
-        self.keys = cut(raw, keys[:count, 1], keys[:count, 2], dirty[of])
+        names, bounds = compact(lines.raw, keys[:count, 1].copy(), keys[:count, 2].copy())
+        names[(names >= ord("a")) & (names <= ord("z"))] -= 32  # keywords in upper case
+        self.keys = cut(names, bounds[:-1], np.diff(bounds), dirty[of])
         self.values = cut(lines.raw, keys[:count, 3], keys[:count, 4], dirty[of])
         self.path = self._closer_look(path, np.flatnonzero(odd), start, octets, lines.raw)
 

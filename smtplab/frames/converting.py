@@ -168,9 +168,9 @@ def convert(
             packets = behind(waiting, one.packets)
             found = connections(packets)
             over = pieces.over(packets, found, one)
-            done, waiting = without(packets, found, over)[0], without(packets, found, ~over)[0]
+            (done, ended), waiting = without(packets, found, over), without(packets, found, ~over)[0]
             del packets, found
-            conversion.add(Reading(replace(done, damage=damage), wanted, secrets=secrets, tick=tick))
+            conversion.add(Reading(replace(done, damage=damage), wanted, ended, secrets=secrets, tick=tick))
             damage = []  # that of all files stands in the first part, and is warned of once
             pieces.piece = max(piece, len(waiting))  # so that a long session is not gone through at each piece
         conversion.finish()

@@ -12,8 +12,9 @@ import pyarrow as pa
 
 from smtplab import kernels
 from smtplab.capture import layout
+from smtplab.capture.connections import Connections
 from smtplab.capture.packets import Damage, Packets
-from smtplab.capture.read import read
+from smtplab.capture.read import read_connected
 from smtplab.capture.wanted import Wanted
 from smtplab.dialogue import phases as stretching
 from smtplab.dialogue.lines import Lines, read_lines
@@ -38,9 +39,17 @@ class Reading:
 
     STRAYS = ("connection-refused", "connection-unanswered", "connection-silent")  # rules, by the kinds of `unspoken`
 
-    def __init__(self, packets_: Packets, wanted: Wanted, *, secrets: bool, tick: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        packets_: Packets,
+        wanted: Wanted,
+        found: Connections | None = None,
+        *,
+        secrets: bool,
+        tick: Callable[[], None],
+    ) -> None:
         tick()
-        self.lines: Lines = read_lines(packets_, wanted)
+        self.lines: Lines = read_lines(packets_, wanted, found)
         give_back()
         tick()
         self.wire = Wire(self.lines, secrets=secrets)
@@ -48,7 +57,8 @@ class Reading:
     @classmethod
     def of(cls, source: Any, wanted: Wanted, *, secrets: bool, tick: Callable[[], None]) -> Reading:
         """Read a source as `smtplab.open` takes it."""
-        return cls(read(source, wanted), wanted, secrets=secrets, tick=tick)
+        packets_, found = read_connected(source, wanted)
+        return cls(packets_, wanted, found, secrets=secrets, tick=tick)
 
     @cached_property
     def envelope(self) -> commands.Envelopes:

@@ -63,8 +63,10 @@ def sessions(t: Transactions) -> pd.DataFrame:
     rcpt = (verb == RCPT) & (lines.code // 100 == 2)
 
     tls, hellos_seen = _tls(wire)
-    login = [wire.login.get(s) for s in range(count)]
-    outcomes = np.array([str(None if entry is None else entry.ok) for entry in login], str)
+    login = wire.login
+    auth_ok, auth_unknown = np.zeros(count, bool), np.ones(count, bool)
+    auth_ok[[s for s, entry in login.items() if entry.ok]] = True
+    auth_unknown[[s for s, entry in login.items() if entry.ok is not None]] = False
     accepted = t.session[t.outcome == ACCEPTED]
     return columns.build(
         schema.SESSIONS,
@@ -79,16 +81,16 @@ def sessions(t: Transactions) -> pd.DataFrame:
             "server_port": ports[number, server],
             "protocol": columns.choice(protocol, schema.PROTOCOL),
             "tls": columns.choice(tls, schema.TLS),
-            "tls_version": columns.text([seen.version for seen in hellos_seen]),
-            "tls_cipher": columns.text([seen.cipher for seen in hellos_seen]),
-            "tls_sni": columns.text([seen.sni for seen in hellos_seen]),
+            "tls_version": columns.text(columns.sparse({s: one.version for s, one in hellos_seen.items()}, count)),
+            "tls_cipher": columns.text(columns.sparse({s: one.cipher for s, one in hellos_seen.items()}, count)),
+            "tls_sni": columns.text(columns.sparse({s: one.sni for s, one in hellos_seen.items()}, count)),
             "decrypted": np.zeros(count, bool),
             "banner": columns.text(columns.chosen(wire.replies.text, _banners(wire))),
             "helo": columns.text(columns.chosen(wire.arguments, wire.last_hello)),
             "extensions": _extensions(columns.chosen(wire.replies.text, offered)),
-            "auth_mechanism": columns.text([None if entry is None else entry.mechanism or None for entry in login]),
-            "auth_identity": columns.text([None if entry is None else entry.identity for entry in login]),
-            "auth_ok": columns.maybe_true(outcomes == "True", outcomes == "None"),
+            "auth_mechanism": columns.text(columns.sparse({s: one.mechanism or None for s, one in login.items()}, count)),
+            "auth_identity": columns.text(columns.sparse({s: one.identity for s, one in login.items()}, count)),
+            "auth_ok": columns.maybe_true(auth_ok, auth_unknown),
             "commands": np.diff(lines.first_command),
             "transactions": np.bincount(t.session, minlength=count),
             "messages": np.bincount(accepted, minlength=count),
@@ -161,13 +163,11 @@ class Seen:
         self.answered = chosen is not None
 
 
-def _tls(wire: Wire) -> tuple[Integers, list[Seen]]:
-    """How TLS began in each session, and what its hellos said."""
+def _tls(wire: Wire) -> tuple[Integers, dict[int, Seen]]:
+    """How TLS began in each session, and of those where it did what the hellos said."""
     lines = wire.lines
-    count = lines.sessions
-    nothing = Seen(b"", b"")
-    seen = [nothing] * count
-    how = np.full(count, NO_TLS, np.int64)
+    seen: dict[int, Seen] = {}
+    how = np.full(lines.sessions, NO_TLS, np.int64)
     begun = wire.tls_begun
     asked = begun > lines.state[:, [st.CLIENT_BEGIN, st.SERVER_BEGIN]]  # not as the first that was said
     due = lines.state[:, st.TLS_DUE] == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -41,10 +42,15 @@ def cut(raw: Octets, start: Integers, octets: Integers, dirty: Mask, missing: Ma
         octets = octets.copy()
         octets[rows] = sizes
         source = np.concatenate([raw, np.frombuffer(b"".join(repaired), np.uint8)])
+    return arrow_text(*compact(source, start, octets), missing)
+
+
+def compact(raw: Octets, start: Integers, octets: Integers) -> tuple[Octets, Integers]:
+    """Rows of `raw` behind each other, and where each one begins; one item more: the end."""
     offsets = starts(octets)
     out = np.empty(int(offsets[-1]), np.uint8)
-    places.take(source, start, octets, offsets, out)
-    return arrow_text(out, offsets, missing)
+    places.take(raw, start, octets, offsets, out)
+    return out, offsets
 
 
 def arrow_text(data: Octets, offsets: Integers, missing: Mask | None = None) -> pa.Array:
@@ -114,15 +120,15 @@ class Secret(NamedTuple):
 def secrets_of(lines: CommandLines, verb: Integers, session: Integers, code: Integers) -> list[Secret]:
     """What AUTH sent: each AUTH-RESPONSE, of each AUTH its initial response (empty where it has none), and stray credentials."""
     stray = _stray(lines, verb, session, code)
-    rows = np.flatnonzero(np.isin(verb, AUTHS) | (verb == AUTH_RESPONSE)).tolist()
+    place = functools.cache(credentials.place)  # clients say the same again and again
+    responses = verb == AUTH_RESPONSE
+    rows = np.union1d(np.flatnonzero(np.isin(verb, AUTHS) | responses), np.fromiter(stray, np.int64, len(stray)))
     found = []
-    for row in sorted({*rows, *stray}):
-        line = lines.line(row)
-        if verb[row] == AUTH_RESPONSE or stray.get(row) == 0:
-            at = 0
-        else:
-            at = credentials.place(line)
-        found.append(Secret(row, int(lines.start[row]) + at, line[at:]))
+    columns = (rows.tolist(), lines.start[rows].tolist(), lines.size[rows].tolist(), responses[rows].tolist())
+    for row, start, size, response in zip(*columns, strict=True):
+        line = lines.raw[start : start + size].tobytes()
+        at = 0 if response or stray.get(row) == 0 else place(line)
+        found.append(Secret(row, start + at, line[at:]))
     return found
 
 
@@ -157,9 +163,10 @@ def _stray(lines: CommandLines, verb: Integers, session: Integers, code: Integer
 
 def mask(lines: CommandLines, secrets: list[Secret]) -> None:
     """Mask what AUTH sent, in the buffer itself: nothing made from it later can show it."""
-    for secret in secrets:
-        end = secret.begin + len(secret.octets)
-        lines.raw[secret.begin : end] = np.frombuffer(auth.mask(secret.octets), np.uint8)
+    hidden = [(secret.begin, len(secret.octets)) for secret in secrets if auth.is_secret(secret.octets)]
+    begins, sizes = np.array(hidden, np.int64).reshape(-1, 2).T
+    offsets = starts(sizes)
+    lines.raw[np.repeat(begins - offsets[:-1], sizes) + np.arange(offsets[-1])] = auth.STAR
 
 
 @dataclass(slots=True)
@@ -204,10 +211,11 @@ def reply_texts(lines: Lines, secrets_said: dict[int, set[bytes]]) -> ReplyTexts
 def secrets_said(lines: Lines, secrets: list[Secret], known: dict[int, set[bytes]]) -> dict[int, set[bytes]]:
     """What AUTH sent, a session, so that echoes of it can be masked; but not who the client said it was (`known`)."""
     said: dict[int, set[bytes]] = {}
+    parts = functools.cache(credentials.secrets)
     sessions = lines.command[st.SESSION][[secret.row for secret in secrets]].tolist() if secrets else []
     for secret, session in zip(secrets, sessions, strict=True):
-        if secret.octets not in (auth.EMPTY, auth.CANCEL):
-            said.setdefault(session, set()).update(credentials.secrets(secret.octets))
+        if auth.is_secret(secret.octets):
+            said.setdefault(session, set()).update(parts(secret.octets))
     return {session: found - known.get(session, set()) for session, found in said.items()}
 
 

@@ -335,9 +335,11 @@ def _final_replies(t: Transactions, command: Integers, accepted: Mask) -> Intege
     final = np.where(end >= 0, at(lines.deciding, end), -1)
     command_of, code = lines.command_of, lines.reply[st.CODE]
     answers = np.flatnonzero(command_of >= 0)
+    several = np.flatnonzero(np.bincount(command_of[answers], minlength=len(lines.command)) > 1)
+    if not len(several):
+        return final
     answers = answers[np.argsort(command_of[answers], kind="stable")]  # by command, those of one in their order
     first = np.searchsorted(command_of[answers], np.arange(len(lines.command) + 1))
-    several = np.flatnonzero(np.diff(first) > 1)
     rcpts = np.flatnonzero(end >= 0)
     rcpts = rcpts[np.argsort(end[rcpts], kind="stable")]
     ends = end[rcpts]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -138,9 +139,13 @@ class Wire:
         lines, verb = self.lines, self.lines.command[st.VERB]
         found: dict[int, Login] = {}
         session = lines.command[st.SESSION]
-        sent = {secret.row: secret.octets for secret in self.secrets_sent}
+        sent = {secret.row: secret.octets for secret in self.secrets_sent}  # of a response, the whole line
         code_of, reply_of, said = lines.code, lines.reply_of, lines.followed.server_said
         bounds = starts(lines.reply[st.OCTETS])
+        named, who = (
+            functools.cache(credentials.mechanism),
+            functools.cache(auth.identity),
+        )  # the same come again and again
 
         def challenge(row: int) -> bytes:
             """The text of the 334 that answers a row."""
@@ -153,12 +158,12 @@ class Wire:
         begins = np.flatnonzero(np.isin(verb, texts.AUTHS))
         ends = others[np.searchsorted(others, begins, side="right")]
         for begin, end in zip(begins.tolist(), ends.tolist(), strict=True):
-            responses = [clear.line(row) for row in range(begin + 1, end)]
-            challenges = [challenge(row) for row in range(begin, end - 1)]
-            mechanism = credentials.mechanism(clear.line(begin)).decode("ascii")
+            responses = tuple(map(sent.__getitem__, range(begin + 1, end)))
+            challenges = tuple(challenge(row) for row in range(begin, end - 1))
+            mechanism = named(clear.line(begin)).decode("ascii")
             initial = sent[begin].strip(b" \t") or None
             code = int(code_of[end - 1])
-            name = auth.identity(mechanism, initial, responses, challenges)
+            name = who(mechanism, initial, responses, challenges)
             ok = None if code < 200 or 300 <= code < 400 else code < 300
             of = int(session[begin])
             known.setdefault(of, set()).add((name or "").encode())

@@ -14,6 +14,7 @@ from smtplab.smtp.credentials import decoded
 
 CANCEL = b"*"  # RFC 4954 4: a client's line that ends the exchange
 EMPTY = b"="  # RFC 4954 4: an initial response that is there and empty
+STAR = ord("*")  # stands for each octet of a secret
 
 
 def mask(text: bytes) -> bytes:
@@ -22,7 +23,12 @@ def mask(text: bytes) -> bytes:
     >>> mask(b"AGFsaWNlAHNlY3JldA=="), mask(b"="), mask(b"*"), mask(b"")
     (b'********************', b'=', b'*', b'')
     """
-    return text if text in (EMPTY, CANCEL) else b"*" * len(text)
+    return bytes([STAR]) * len(text) if is_secret(text) else text
+
+
+def is_secret(text: bytes) -> bool:
+    """Whether an initial response or a response may not be shown: all but a lone `=` or `*`."""
+    return text not in (EMPTY, CANCEL)
 
 
 def identity(
