@@ -3,6 +3,7 @@
 #   make lab     the notebooks, in JupyterLab
 #   make demo    the same job in the terminal
 #   make test    every check and every test
+#   make fast    the tests that take less than a few seconds each
 #   make lint    the checks alone: style, layout, types
 #   make fuzz    mutated captures are read for MINUTES (10); a fault prints its seed and keeps the file in fuzz/
 #   make bench   how fast the readers are on this machine, beside other tools too, and what they find where packets are missing
@@ -17,7 +18,7 @@ READY  := $(VENV)/.smtplab-ready
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help lab demo test lint bench fuzz clean
+.PHONY: help lab demo test fast lint bench fuzz clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -28,9 +29,15 @@ lab: $(READY)
 demo: $(READY)
 	@$(BIN)/smtplab demo
 
+# On every processor; a file's tests stay together, for the cells of a notebook need each other.
+BESIDE := -n auto --dist loadfile
+
 # The checks of `lint` are among the tests, so that one summary at the end tells all.
 test: $(READY)
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest $(BESIDE)
+
+fast: $(READY)
+	@$(BIN)/python -m pytest $(BESIDE) -m "not slow"
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -29,7 +29,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         item.add_marker(pytest.mark.slow)
 
 
-def pytest_collection_finish(session: pytest.Session) -> None:
-    """Compile before the first notebook: what the first start on a machine says is no output of one."""
-    if any(item.path.suffix == ".ipynb" for item in session.items) and not session.config.option.collectonly:
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Compile before anything else: once for all workers, and what the first start on a machine says is no notebook's output."""
+    if not session.config.option.collectonly and not hasattr(session.config, "workerinput"):
         len(example().commands)

@@ -13,7 +13,7 @@ def test_nothing_is_left_out_unless_asked(repository: Path) -> None:
     settings = tomllib.loads((repository / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]
     assert not any(word.startswith(("-m", "-k", "--deselect", "--ignore")) for word in settings["addopts"])
     recipe = (repository / "Makefile").read_text().partition("\ntest:")[2].partition("\n\n")[0]
-    assert recipe.rstrip().endswith("-m pytest")
+    assert recipe.rstrip().endswith("-m pytest $(BESIDE)")
     assert "make test" in (repository / ".ci" / "run").read_text()
 
 
