@@ -64,7 +64,21 @@ def test_dots_are_doubled_and_undone() -> None:
 
 @pytest.mark.parametrize(
     "size",
-    ["", "x", "-5", "+5", "0x5", "5x", "5LAST", "5 FOO", "5 LAST LAST", "9223372036854775808", "9" * 20, "9" * 5000],
+    [
+        "",
+        "x",
+        "-5",
+        "+5",
+        "0x5",
+        "5x",
+        "5LAST",
+        "5 FOO",
+        "5 LAST LAST",
+        "99999999999999",
+        "9223372036854775808",
+        "9" * 20,
+        "9" * 5000,
+    ],
 )
 def test_a_size_that_is_none_swallows_nothing(size: str) -> None:
     capture = told(*HELLO, *ENVELOPE, f"C: BDAT {size}|NOOP", "S: 501 no|250 ok", *BYE)

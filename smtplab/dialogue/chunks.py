@@ -13,7 +13,8 @@ BLANK, TAB = 32, 9
 
 # BDAT's argument, `chunk-size = 1*DIGIT`, `[SP "LAST"]` (RFC 3030 2): blanks before, digits, blank, L A S T, blanks; 7 invalid
 A_BEFORE, A_DIGITS, A_BETWEEN, A_L, A_LA, A_LAS, A_LAST, A_INVALID = range(8)
-MOST_DIGITS_LIMIT = 1 << 59  # a chunk-size beyond is invalid: no connection carries 2**59 octets, and nothing overflows
+# A chunk-size beyond is invalid: no connection carries so much, a server refuses it, and what follows are commands.
+MOST_OCTETS = 1 << 40
 
 
 @kernel
@@ -62,7 +63,7 @@ def chunk_size(state: int, number: int, b: int) -> Any:
         return (A_BEFORE if b in (BLANK, TAB) else A_INVALID), 0
     if state == A_DIGITS:
         if 48 <= b <= 57:
-            if number >= MOST_DIGITS_LIMIT:
+            if number > MOST_OCTETS // 10:
                 return A_INVALID, 0
             return A_DIGITS, number * 10 + b - 48
         return (A_BETWEEN if b in (BLANK, TAB) else A_INVALID), number
