@@ -7,6 +7,7 @@
 """
 
 from smtplab.errors import CaptureError, CaptureWarning, IncompleteError, SmtplabError
+from smtplab.explain import explain
 from smtplab.frames.capture import Capture
 from smtplab.frames.opening import open
 from smtplab.frames.session import Session
@@ -21,5 +22,6 @@ __all__ = [
     "Session",
     "SmtplabError",
     "__version__",
+    "explain",
     "open",
 ]

@@ -17,14 +17,15 @@ PACKAGE = Path(__file__).parent.parent / "smtplab"
 # Part of the package -> its floor. A part may import parts of lower floors, and itself.
 FLOORS = {
     "errors": 0, "printable": 0, "memory": 0, "schema": 0, "kernels": 0,
+    "markup": 1,
     "smtp": 1, "capture": 1,
     "dialogue": 2, "tls": 2, "content": 2,
-    "frames": 3,
+    "frames": 3, "explain": 3,
     "findings": 4, "share": 4,
     "charts": 5,
     "__init__": 5,  # the names that users meet
     "lab": 5,
-    "cli": 6,
+    "cli": 6, "widgets": 6,
     "__main__": 7,
 }  # fmt: skip
 
@@ -42,6 +43,7 @@ FORBIDDEN = {
     "dialogue": {"pandas", "scapy"} | SOCKETS | CLOCKS | CHARTS | WIDGETS,
     "tls": {"pandas"} | SOCKETS | CHARTS | WIDGETS,
     "content": {"pandas"} | SOCKETS | CHARTS | WIDGETS,
+    "explain": {"numpy", "pandas", "pyarrow", "numba"} | SOCKETS | CLOCKS | CHARTS | WIDGETS,
     "frames": SOCKETS | CHARTS | WIDGETS,
     "findings": CHARTS | WIDGETS,
     "share": SOCKETS | CHARTS | WIDGETS,

@@ -136,6 +136,10 @@ def _stroke(colour: str, width: float, **more: str) -> dict[str, str]:
     return {"fill": "none", "stroke": colour, "stroke-width": f"{width:g}", **more}
 
 
+# Tints of fields in the byte view, in turn: six phases' colours, of which no two neighbours are alike.
+FIELD_PHASES = ("hello", "auth", "mail", "tls", "content", "rcpt")
+
+
 @cache
 def sheet(theme: str = "light") -> Sheet:
     """What each role of a scene looks like, as SVG presentation attributes; the same pairs are valid CSS.
@@ -185,7 +189,18 @@ def sheet(theme: str = "light") -> Sheet:
         "lock-bow": _stroke(t.phases["tls"].ink, 1.8),
         "tunnel": _stroke(t.phases["tls"].ink, 1.2),
         "strip-edge": _stroke(t.rule, 1),
+        "octet": _letters(12, t.text, MONO),
+        "octet-faint": _letters(11, t.muted, MONO),
+        "field-name": _letters(12, t.text, **bold),
+        "field-meaning": _letters(12, t.text),
+        "field-why": _letters(11, t.muted),
+        "border": _stroke(t.error, 1.8),
+        "field-none": {"fill": t.phases["close"].band},
+        "field-edge-none": _stroke(t.rule, 2),
     }
+    for number, phase in enumerate(FIELD_PHASES):
+        roles[f"field-{number}"] = {"fill": t.phases[phase].band}
+        roles[f"field-edge-{number}"] = _stroke(t.phases[phase].ink, 2)
     for phase, tones in t.phases.items():
         roles[f"band-{phase}"] = {"fill": tones.band}
         roles[f"phase-{phase}"] = _letters(12, tones.ink, **bold)

@@ -25,6 +25,8 @@ VIEWS: dict[str, str] = {
     "export_messages": "smtplab.share.messages:export_messages",
     "transcript": "smtplab.frames.transcript:transcript",
     "ladder": "smtplab.charts.ladder:ladder",
+    "bytes": "smtplab.charts.bytes:octets_view",
+    "to_html": "smtplab.widgets.illustrated:to_html",
     "plot.phases": "smtplab.charts.phases:phases",
     "plot.latency": "smtplab.charts.latency:latency",
 }
@@ -62,6 +64,9 @@ class Frames(Protocol):
 
     def message(self, session: int, transaction: int) -> Any:
         """One message."""
+
+    def places(self, session: int) -> Any:
+        """Where in the streams the lines of a session lie."""
 
     def stream(self, session: int, *, server: bool, gaps: bytes | None) -> tuple[bytes, int]:
         """One stream."""

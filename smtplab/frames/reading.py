@@ -19,6 +19,7 @@ from smtplab.capture.wanted import Wanted
 from smtplab.dialogue import phases as stretching
 from smtplab.dialogue.lines import Lines, read_lines
 from smtplab.frames import commands, messages, packets, sessions, timeline, transactions
+from smtplab.frames.places import Places, places
 from smtplab.frames.wire import Wire
 from smtplab.memory import give_back
 
@@ -130,6 +131,10 @@ class Reading:
     def message(self, session: int, transaction: int) -> messages.Message:
         """The message of one transaction."""
         return messages.message(self.contents, session, transaction)
+
+    def places(self, session: int) -> Places:
+        """Where in the streams each command and each reply of a session lies."""
+        return places(self.lines, session)
 
     def stream(self, session: int, *, server: bool, gaps: bytes | None) -> tuple[bytes, int]:
         """A stream's octets up to its first hole, or with `gaps` put into holes; and how many octets of it are missing."""

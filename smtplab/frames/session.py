@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -58,7 +59,7 @@ class Session:
         row: pd.Series[Any] = self.capture.sessions.iloc[self.session]
         return row
 
-    def stream(self, side: str, *, gaps: bytes | None = None) -> bytes:
+    def stream(self, side: str, *, gaps: builtins.bytes | None = None) -> builtins.bytes:
         """The reassembled octets of "client" or "server".
 
         Raises `IncompleteError` where octets are missing, unless `gaps` says what fills them, repeated as often as fits
@@ -85,6 +86,25 @@ class Session:
     def ladder(self, **options: Any) -> Any:
         """The session as a ladder of arrows between client and server; see `smtplab.charts.ladder.ladder`."""
         return self._view("ladder", options)
+
+    def bytes(self, **options: Any) -> Any:
+        """What was said, octet by octet, each in a named field with its reason; see `smtplab.charts.bytes.octets_view`.
+
+        >>> import smtplab
+        >>> smtplab.open("captures/one-mail.pcap").session(0).bytes(command=1)
+        Octets of session 0: command 1 (MAIL) and its reply, 54 octets in 17 fields
+        """
+        return self._view("bytes", options)
+
+    def to_html(self, path: Any) -> Any:
+        """Write the illustrated session into one HTML file that asks no network; see `smtplab.widgets.illustrated.to_html`.
+
+        >>> import smtplab, tempfile, pathlib
+        >>> path = pathlib.Path(tempfile.mkdtemp(), "session.html")
+        >>> smtplab.open("captures/one-mail.pcap").session(0).to_html(path).name
+        'session.html'
+        """
+        return self._view("to_html", {"path": path})
 
     def _view(self, name: str, options: dict[str, Any]) -> Any:
         from smtplab.frames.capture import view

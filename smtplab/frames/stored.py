@@ -113,6 +113,10 @@ class Stored:
         """Not to be had: raises CaptureError."""
         raise self._no_octets("messages")
 
+    def places(self, session: int) -> Any:
+        """Not to be had: raises CaptureError."""
+        raise self._no_octets("places in streams")
+
     def stream(self, session: int, *, server: bool, gaps: bytes | None) -> tuple[bytes, int]:
         """Not to be had: raises CaptureError."""
         raise self._no_octets("streams")

@@ -1,0 +1,120 @@
+"""What was said, cut into blocks: the octets of each command and reply with their fields, and where TCP segments begin."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from smtplab.errors import CaptureError
+from smtplab.explain import fields_of
+from smtplab.explain.model import Field
+from smtplab.explain.pieces import PIECES
+from smtplab.frames.event import cells_of, whole, word
+from smtplab.frames.exchange import reply_lines
+from smtplab.printable import octets_of
+from smtplab.smtp.verbs import GREETING
+
+MOST = 4096  # octets of one block that are shown at a time
+REBUILT = "rebuilt from the frames, which keep no line ends: separators as the RFC has them"
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One command or reply: `octets` (secrets masked), `fields` over them, `start` in its side's stream (-1 unknown).
+
+    `borders`: places in `octets` where a TCP segment begins, each with the packet's number. `note` says what is not so.
+    """
+
+    key: str
+    title: str
+    from_client: bool
+    octets: bytes
+    start: int = -1
+    fields: list[Field] = field(default_factory=list)
+    borders: list[tuple[int, int]] = field(default_factory=list)
+    note: str = ""
+
+
+def blocks(session: Any) -> dict[str, Block]:
+    """The blocks of a session by key, commands first; from the frames alone where the capture itself is not at hand."""
+    try:
+        streams, places = _streams(session)
+    except (CaptureError, AttributeError):
+        return {block.key: block for block in _rebuilt(session)}
+    borders = [_borders(session, from_client) for from_client in (True, False)]
+    found = {}
+    verbs = [word(verb) for verb in session.commands["verb"].tolist()]
+    for number, (verb, place) in enumerate(zip(verbs, places.commands, strict=True)):
+        found[f"command-{number}"] = _block(
+            streams, places, borders, place, f"command-{number}", f"{verb}, command {number}", verb
+        )
+    for number, (command, place) in enumerate(zip(session.replies["command"].tolist(), places.replies, strict=True)):
+        of = whole(command)
+        title = f"reply {number}" + (f" to {verbs[of]}" if of is not None else ", the greeting" if number == 0 else "")
+        verb = verbs[of] if of is not None else GREETING if number == 0 else "?"
+        found[f"reply-{number}"] = _block(streams, places, borders, place, f"reply-{number}", title, verb)
+    return found
+
+
+def _streams(session: Any) -> tuple[list[bytes], Any]:
+    streams = [session.stream(side, gaps=b"\0") for side in ("client", "server")]
+    return streams, session.capture.source.places(session.session)
+
+
+def _borders(session: Any, from_client: bool) -> list[tuple[int, int]]:
+    """(offset in the stream, packet's number) of each packet that carried new octets, by offset."""
+    names = ("from_client", "new", "size", "seq", "frame")
+    return sorted(
+        (int(seq) + int(size) - int(new), int(frame))
+        for client, new, size, seq, frame in cells_of(session.packets, *names)
+        if bool(client) == from_client and new > 0
+    )
+
+
+def _block(streams: list[bytes], places: Any, borders: Any, place: Any, key: str, title: str, verb: str) -> Block:
+    side = int(place.server)
+    octets = streams[side][place.start : place.end]
+    end = place.start + len(octets)
+    fields = fields_of(octets, server=key.startswith("reply"), verb=verb)
+    for begin, stop in places.holes[side]:
+        if begin < end and stop > place.start:
+            fields = list(_with_hole(fields, max(begin - place.start, 0), min(stop - place.start, len(octets))))
+    first = bisect_left(borders[side], (place.start, 0))
+    inside = [(at - place.start, frame) for at, frame in borders[side][first:] if at < end] if octets else []
+    return Block(key, title, side == 0, octets, place.start, fields, inside)
+
+
+def _with_hole(fields: list[Field], begin: int, stop: int) -> Iterator[Field]:
+    """Fields with octets that are missing in a field of their own: nothing is known of them."""
+    why, reference = PIECES["missing"]
+    hole = Field(begin, stop, "missing", f"{stop - begin} octets", why, reference)
+    told = False
+    for one in fields:
+        if one.start < begin:
+            yield replace(one, end=min(one.end, begin))
+        if not told and one.end > begin:
+            yield hole
+            told = True
+        if one.end > stop:
+            yield replace(one, start=max(one.start, stop))
+
+
+def _rebuilt(session: Any) -> Iterator[Block]:
+    """Blocks from `line` and `text`: the line ends and separators are the RFC's, and the note says so."""
+    verbs = {}
+    for number, verb, line, swapped in cells_of(session.commands, "command", "verb", "line", "swapped"):
+        verbs[int(number)] = word(verb)
+        octets = octets_of(word(line)) + b"\r\n"
+        fields = fields_of(octets, server=False, verb=word(verb))
+        yield Block(f"command-{number}", f"{verb}, command {number}", not swapped, octets, -1, fields, [], REBUILT)
+    for number, command, code, text, swapped in cells_of(
+        session.replies, "reply", "command", "code", "text", "swapped"
+    ):
+        of = whole(command)
+        octets = b"".join(octets_of(line) + b"\r\n" for line in reply_lines(word(text), whole(code)))
+        verb = verbs.get(of, "?") if of is not None else GREETING if number == 0 else "?"
+        fields = fields_of(octets, server=True, verb=verb)
+        title = f"reply {number}" + (f" to {verb}" if of is not None else ", the greeting" if number == 0 else "")
+        yield Block(f"reply-{number}", title, bool(swapped), octets, -1, fields, [], REBUILT)
