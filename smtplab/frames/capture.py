@@ -25,6 +25,9 @@ VIEWS: dict[str, str] = {
     "export_messages": "smtplab.share.messages:export_messages",
     "transcript": "smtplab.frames.transcript:transcript",
     "ladder": "smtplab.charts.ladder:ladder",
+    "states": "smtplab.charts.states:states",
+    "interact": "smtplab.widgets.scene_view:interact",
+    "explore": "smtplab.widgets.explorer:explore",
     "plot.phases": "smtplab.charts.phases:phases",
     "plot.latency": "smtplab.charts.latency:latency",
 }

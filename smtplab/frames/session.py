@@ -86,6 +86,10 @@ class Session:
         """The session as a ladder of arrows between client and server; see `smtplab.charts.ladder.ladder`."""
         return self._view("ladder", options)
 
+    def states(self, **options: Any) -> Any:
+        """The session's way through the states of SMTP; see `smtplab.charts.states.states`."""
+        return self._view("states", options)
+
     def _view(self, name: str, options: dict[str, Any]) -> Any:
         from smtplab.frames.capture import view
 
