@@ -260,6 +260,10 @@ class Capture:
         """
         return view("export_messages")(self, folder)
 
+    def explore(self, **options: Any) -> Any:
+        """Sessions in a table with filters, the chosen one as ladder and states; see `smtplab.widgets.explorer.Explorer`."""
+        return view("explore")(self, **options)
+
     def refresh(self) -> Capture:
         """Read on what was appended to a growing file, opened with `follow=True`; frames are made anew when asked for."""
         if self._reopen is None:
