@@ -5,14 +5,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 
+from smtplab.charts.drawing import Drawing
 from smtplab.charts.marks import arrow, cross, hatching, lock
 from smtplab.charts.metrics import extent, fit
 from smtplab.charts.palette import theme_of
-from smtplab.charts.picture import Picture
-from smtplab.charts.png import to_png
 from smtplab.charts.scene import Line, Path, Primitive, Rect, Scene, Text
 from smtplab.charts.strip import LINE, STRIP, Stretch, stretches, strip, who_waited, wrapped
-from smtplab.charts.svg import to_svg
 from smtplab.frames.event import Event, SessionFrames, nanoseconds, word
 from smtplab.frames.exchange import exchange
 from smtplab.frames.words import Clock, counted, span
@@ -34,21 +32,8 @@ PAD = 14  # from a lifeline to its text
 WORTH_TELLING = 20_000_000
 
 
-class Ladder(Picture):
-    """The ladder of one session as a picture; `.scene` is what was drawn, for other painters."""
-
-    def __init__(self, scene: Scene, theme: str) -> None:
-        """`scene` as `ladder` lays it out; `theme` is light or dark."""
-        self.scene, self.theme = scene, theme
-        self.sentence, self.width, self.height = scene.title, scene.width, scene.height
-
-    def svg(self) -> str:
-        """The ladder as SVG text, the same each time."""
-        return to_svg(self.scene, self.theme)
-
-    def png(self, scale: float = 2) -> bytes:
-        """The ladder as PNG octets; a very tall one at a lower scale. ImportError where vl-convert is missing."""
-        return to_png(self.scene, scale, self.theme)
+class Ladder(Drawing):
+    """The ladder of one session as a picture; its steps are the commands and replies that it shows, in wire order."""
 
 
 def ladder(session: SessionFrames, *, rows: int = 300, page: int | None = None, theme: str = "light") -> Ladder:
@@ -72,7 +57,8 @@ def ladder(session: SessionFrames, *, rows: int = 300, page: int | None = None, 
     pages = max(1, -(-len(events) // rows))
     if page is not None and not 0 <= page < pages:
         raise ValueError(f"page={page!r}: session {session.session} has pages 0 to {pages - 1} of {rows} rows")
-    return Ladder(_Layout(session, events, _window(len(events), rows, page)).scene(), theme)
+    layout = _Layout(session, events, _window(len(events), rows, page))
+    return Ladder(layout.scene(), theme, layout.steps())
 
 
 def _window(count: int, rows: int, page: int | None) -> list[range | int]:
@@ -125,6 +111,11 @@ class _Layout:
         items += [*self._brackets(), *foot]
         drawn = [item for item in items if not isinstance(item, Text) or item.text]
         return Scene(WIDTH, height, self._title(), self._description(), drawn)
+
+    def steps(self) -> list[str]:
+        """Keys of the commands and replies that are shown, in wire order."""
+        spoken = ("command", "content", "reply")
+        return [event.key for event in self.rows if isinstance(event, Event) and event.kind in spoken]
 
     def _title(self) -> str:
         commands, replies = len(self.session.commands), len(self.session.replies)

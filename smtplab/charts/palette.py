@@ -38,6 +38,7 @@ class Theme:
     error: str
     rule: str
     waiting: str
+    accent: str
     phases: Mapping[str, Tones]
 
 
@@ -48,11 +49,11 @@ def _tones(*pairs: str) -> dict[str, Tones]:
 
 # Hues of Okabe-Ito and Tol. Fourteen phases cannot be told apart by colour alone, so each band also bears its name.
 LIGHT = Theme(
-    "light", page="#ffffff", text="#1b1f24", muted="#4d545d", error="#b3131b", rule="#7b838d", waiting="#3d4a5c",
+    "light", page="#ffffff", text="#1b1f24", muted="#4d545d", error="#b3131b", rule="#7b838d", waiting="#3d4a5c", accent="#0b57c4",
     phases=_tones(*LIGHT_TONES),
 )  # fmt: skip
 DARK = Theme(
-    "dark", page="#16181c", text="#e9ebee", muted="#bcc2cb", error="#ff9d94", rule="#8b939e", waiting="#b9c6da",
+    "dark", page="#16181c", text="#e9ebee", muted="#bcc2cb", error="#ff9d94", rule="#8b939e", waiting="#b9c6da", accent="#7fb4ff",
     phases=_tones(
         "#26282c #b9bec6",  # connect
         "#33363b #c3c8cf",  # greeting
@@ -140,6 +141,31 @@ def _stroke(colour: str, width: float, **more: str) -> dict[str, str]:
 FIELD_PHASES = ("hello", "auth", "mail", "tls", "content", "rcpt")
 
 
+def _states(t: Theme) -> dict[str, dict[str, str]]:
+    """The roles of the state machine: boxes, ways, stubs; `-taken` and `-now` for what happened and what does."""
+    bold = {"font-weight": "bold"}
+    return {
+        "state-frame": {"fill": "none", **_stroke(t.rule, 1, **{"stroke-dasharray": "3 4"})},
+        "state": {"fill": t.page, "stroke": t.rule, "stroke-width": "1.2"},
+        "state-seen": {"fill": t.page, "stroke": t.accent, "stroke-width": "2.4"},
+        "state-now": {"fill": t.accent, "stroke": t.accent, "stroke-width": "2.4"},
+        "state-name": _letters(13, t.text),
+        "state-name-now": _letters(13, t.page, **bold),
+        "state-way": _letters(SMALLEST, t.muted),
+        "state-taken": _letters(SMALLEST, t.accent, **bold),
+        "state-edge": _stroke(t.rule, 1.2),
+        "state-edge-taken": _stroke(t.accent, 2.6),
+        "state-edge-now": _stroke(t.text, 4),
+        "state-tip": {"fill": t.rule},
+        "state-tip-taken": {"fill": t.accent},
+        "state-tip-now": {"fill": t.text},
+        "stub": _stroke(t.muted, 1),
+        "stub-error": _stroke(t.error, 1.4, **{"stroke-dasharray": "4 3"}),
+        "stub-words": _letters(SMALLEST, t.text),
+        "stub-words-error": _letters(SMALLEST, t.error, **bold),
+    }
+
+
 @cache
 def sheet(theme: str = "light") -> Sheet:
     """What each role of a scene looks like, as SVG presentation attributes; the same pairs are valid CSS.
@@ -197,6 +223,7 @@ def sheet(theme: str = "light") -> Sheet:
         "border": _stroke(t.error, 1.8),
         "field-none": {"fill": t.phases["close"].band},
         "field-edge-none": _stroke(t.rule, 2),
+        **_states(t),
     }
     for number, phase in enumerate(FIELD_PHASES):
         roles[f"field-{number}"] = {"fill": t.phases[phase].band}

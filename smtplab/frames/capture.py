@@ -27,6 +27,9 @@ VIEWS: dict[str, str] = {
     "ladder": "smtplab.charts.ladder:ladder",
     "bytes": "smtplab.charts.bytes:octets_view",
     "to_html": "smtplab.widgets.illustrated:to_html",
+    "states": "smtplab.charts.states:states",
+    "interact": "smtplab.widgets.scene_view:interact",
+    "explore": "smtplab.widgets.explorer:explore",
     "plot.phases": "smtplab.charts.phases:phases",
     "plot.latency": "smtplab.charts.latency:latency",
 }
@@ -261,6 +264,10 @@ class Capture:
         ['session-00000-transaction-001.eml']
         """
         return view("export_messages")(self, folder)
+
+    def explore(self, **options: Any) -> Any:
+        """Sessions in a table with filters, the chosen one as ladder and states; see `smtplab.widgets.explorer.Explorer`."""
+        return view("explore")(self, **options)
 
     def refresh(self) -> Capture:
         """Read on what was appended to a growing file, opened with `follow=True`; frames are made anew when asked for."""

@@ -106,6 +106,10 @@ class Session:
         """
         return self._view("to_html", {"path": path})
 
+    def states(self, **options: Any) -> Any:
+        """The session's way through the states of SMTP; see `smtplab.charts.states.states`."""
+        return self._view("states", options)
+
     def _view(self, name: str, options: dict[str, Any]) -> Any:
         from smtplab.frames.capture import view
 

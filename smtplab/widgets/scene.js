@@ -1,0 +1,281 @@
+// Paints a scene (smtplab/charts/scene.py) and lets its rows be selected by pointer, keys and step buttons.
+// Everything that comes from a capture ends in a text node or in an attribute of the lists below, never in markup.
+
+const SVG = "http://www.w3.org/2000/svg";
+const TAGS = new Set(["rect", "line", "path", "text"]);
+const PLACES = {
+  rect: ["x", "y", "width", "height"],
+  line: ["x1", "y1", "x2", "y2"],
+  path: ["d"],
+  text: ["x", "y"],
+};
+const STYLES = new Set([
+  "fill", "stroke", "stroke-width", "stroke-dasharray", "stroke-linecap", "stroke-linejoin", "fill-opacity", "opacity",
+  "font-family", "font-size", "font-weight", "font-style", "pointer-events",
+]);
+const ANCHORS = new Set(["middle", "end"]);
+// Drawn as shapes: signs such as these are empty boxes where a font lacks them.
+const SIGNS = {
+  first: "M3 3v10M13 3L5 8l8 5z", back: "M11 3L4 8l7 5z", play: "M4 2.5L13 8l-9 5.5z",
+  pause: "M4 3h3v10H4zM9.5 3h3v10h-3z", forward: "M5 3l7 5-7 5z", last: "M13 3v10M3 3l8 5-8 5z",
+};
+const PACE = 900; // ms from one step to the next while playing
+
+function svg(tag, attributes) {
+  const made = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes || {})) made.setAttribute(name, String(value));
+  return made;
+}
+
+function html(tag, className, text) {
+  const made = document.createElement(tag);
+  if (className) made.className = className;
+  if (text !== undefined) made.textContent = text;
+  return made;
+}
+
+export function painted(item, sheet) {
+  if (!TAGS.has(item.tag)) return null;
+  const made = document.createElementNS(SVG, item.tag);
+  for (const name of PLACES[item.tag]) made.setAttribute(name, String(item[name]));
+  for (const [name, value] of Object.entries(sheet[item.role] || {})) {
+    if (STYLES.has(name)) made.setAttribute(name, String(value));
+  }
+  if (item.tag === "rect" && item.radius) made.setAttribute("rx", String(item.radius));
+  if (item.tag === "text") {
+    if (ANCHORS.has(item.anchor)) made.setAttribute("text-anchor", item.anchor);
+    made.style.whiteSpace = "pre";
+    const strong = item.strong || 0;
+    if (strong) {
+      const bold = svg("tspan", { "font-weight": "bold" });
+      bold.textContent = item.text.slice(0, strong);
+      made.append(bold);
+    }
+    made.append(document.createTextNode(item.text.slice(strong)));
+  }
+  if (item.role && /^[a-z-]+$/.test(item.role)) made.classList.add(`smtplab-is-${item.role}`);
+  if (item.key) made.dataset.key = item.key;
+  return made;
+}
+
+export function themeNow() {
+  const of = document.querySelector("[data-jp-theme-light]");
+  return of && of.getAttribute("data-jp-theme-light") === "false" ? "dark" : "light";
+}
+
+function render({ model, el }) {
+  const root = html("div", "smtplab-scene");
+  const bar = html("div", "smtplab-bar");
+  const stage = html("div", "smtplab-stage");
+  const card = html("div", "smtplab-card");
+  card.setAttribute("aria-live", "polite");
+  root.append(bar, stage, card);
+  el.append(root);
+
+  let rows = new Map(); // key -> the rectangle that stands for it
+  let labels = {};
+  let ring = null;
+  let over = null;
+  let sheet = {};
+  let clock = 0;
+  const calmly = matchMedia("(prefers-reduced-motion: reduce)");
+
+  const steps = () => model.get("steps") || [];
+  // What arrow keys walk through: the rows that are drawn, or the steps where no row stands for one.
+  const order = () => (rows.size ? [...rows.keys()] : steps());
+
+  function select(key, focus) {
+    model.set("selected", key);
+    model.set("step", steps().indexOf(key));
+    model.save_changes();
+    if (focus && rows.has(key)) rows.get(key).focus({ preventScroll: true });
+  }
+
+  function paint() {
+    const focused = root.contains(document.activeElement) && document.activeElement.dataset.key !== undefined;
+    const scenes = model.get("scenes") || {};
+    const theme = themeNow();
+    const dressed = scenes[theme] || scenes.light;
+    root.dataset.theme = theme;
+    stage.replaceChildren();
+    rows = new Map();
+    labels = { ...(model.get("labels") || {}) };
+    if (!dressed) return;
+    const scene = dressed.items ? dressed : { ...scenes.light, sheet: dressed.sheet };
+    sheet = scene.sheet;
+    const picture = svg("svg", { viewBox: `0 0 ${scene.width} ${scene.height}`, class: "smtplab-picture" });
+    picture.style.maxWidth = `${scene.width}px`;
+    for (const item of scene.items) {
+      const made = painted(item, sheet);
+      if (!made) continue;
+      if (item.tag === "rect" && item.key && item.label && !rows.has(item.key)) {
+        rows.set(item.key, made);
+        labels[item.key] = labels[item.key] || item.label;
+        made.setAttribute("role", "option");
+        made.setAttribute("aria-label", item.label);
+        made.setAttribute("tabindex", "-1");
+      } else if (!item.key || !rows.has(item.key)) {
+        if (item.tag !== "text") made.setAttribute("aria-hidden", "true");
+      } else made.setAttribute("aria-hidden", "true");
+      picture.append(made);
+    }
+    if (rows.size) {
+      picture.setAttribute("role", "listbox");
+      picture.setAttribute("aria-label", `${scene.title}. ${scene.description}`);
+      // A listbox holds options only: headings and the like are for the eye, and said in its name.
+      for (const made of picture.children) if (made.getAttribute("role") !== "option") made.setAttribute("aria-hidden", "true");
+    } else {
+      picture.setAttribute("role", steps().length ? "group" : "img");
+      picture.setAttribute("aria-label", `${scene.title}. ${scene.description}`);
+      if (steps().length) picture.setAttribute("tabindex", "0");
+    }
+    over = svg("g", { "aria-hidden": "true", class: "smtplab-over" });
+    ring = svg("rect", { class: "smtplab-ring", rx: 5, "aria-hidden": "true", visibility: "hidden" });
+    picture.append(over, ring);
+    stage.append(picture);
+    mark(false);
+    if (focused && rows.has(model.get("selected"))) rows.get(model.get("selected")).focus({ preventScroll: true });
+  }
+
+  function mark(scroll) {
+    const key = model.get("selected") || "";
+    const found = rows.get(key);
+    for (const [name, made] of rows) {
+      made.setAttribute("aria-selected", String(name === key));
+      made.setAttribute("tabindex", "-1");
+    }
+    const entry = found || rows.values().next().value;
+    if (entry) entry.setAttribute("tabindex", "0");
+    if (ring) {
+      ring.setAttribute("visibility", found ? "visible" : "hidden");
+      if (found) for (const name of PLACES.rect) ring.setAttribute(name, found.getAttribute(name));
+    }
+    if (over) {
+      const overlays = model.get("overlays") || {};
+      const names = (overlays.of || {})[key] || overlays.otherwise || [];
+      over.replaceChildren();
+      for (const name of names) {
+        for (const item of (overlays.items || {})[name] || []) {
+          const made = painted(item, sheet);
+          if (made) over.append(made);
+        }
+      }
+    }
+    const place = steps().indexOf(key);
+    const said = labels[key] || (key ? "This line is not among those shown here." : "");
+    const count = place >= 0 ? `${place + 1}/${steps().length}: ` : "";
+    card.replaceChildren();
+    if (said) card.append(html("b", "", count), document.createTextNode(said));
+    else card.append(html("span", "smtplab-hint", order().length ? "Select a line: click, or arrow keys, Home and End." : ""));
+    if (found && scroll) {
+      const box = found.getBoundingClientRect();
+      const frame = stage.getBoundingClientRect();
+      // Only the view's own box scrolls: a page that jumps on every step cannot be read.
+      if (box.top < frame.top) stage.scrollTop -= frame.top - box.top + 40;
+      if (box.bottom > frame.bottom) stage.scrollTop += box.bottom - frame.bottom + 40;
+    }
+    for (const button of bar.children) {
+      const at = button.dataset.act;
+      if (at === "first" || at === "back") button.disabled = place <= 0;
+      if (at === "forward" || at === "last") button.disabled = place === steps().length - 1;
+    }
+  }
+
+  function go(act) {
+    const keys = steps();
+    const here = keys.indexOf(model.get("selected"));
+    const to = { first: 0, back: Math.max(0, here - 1), forward: Math.min(keys.length - 1, here + 1), last: keys.length - 1 };
+    if (keys.length) select(keys[to[act]], false);
+  }
+
+  function play(on) {
+    clearInterval(clock);
+    clock = 0;
+    if (on) {
+      if (model.get("step") >= steps().length - 1) go("first");
+      clock = setInterval(() => {
+        if (model.get("step") >= steps().length - 1) play(false);
+        else go("forward");
+      }, PACE);
+    }
+    dress();
+  }
+
+  function dress() {
+    for (const button of bar.children) {
+      if (button.dataset.act !== "play") continue;
+      button.querySelector("path").setAttribute("d", clock ? SIGNS.pause : SIGNS.play);
+      button.lastChild.textContent = clock ? "pause" : "play";
+    }
+  }
+
+  function buttons() {
+    if (clock) play(false);
+    bar.replaceChildren();
+    bar.hidden = !steps().length;
+    if (bar.hidden) return;
+    for (const act of ["first", "back", "play", "forward", "last"]) {
+      const button = html("button", "smtplab-button");
+      button.type = "button";
+      button.dataset.act = act;
+      const sign = svg("svg", { viewBox: "0 0 16 16", width: 14, height: 14, "aria-hidden": "true" });
+      sign.append(svg("path", { d: SIGNS[act], fill: "currentColor", stroke: "currentColor" }));
+      button.append(sign, html("span", "", act));
+      button.addEventListener("click", () => (act === "play" ? play(!clock) : (play(false), go(act))));
+      bar.append(button);
+    }
+  }
+
+  function point(event) {
+    const target = event.target instanceof Element ? event.target.closest("[data-key]") : null;
+    if (target && stage.contains(target) && (rows.has(target.dataset.key) || steps().includes(target.dataset.key))) {
+      select(target.dataset.key, true);
+    }
+  }
+
+  function press(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const keys = order();
+    const here = keys.indexOf(model.get("selected"));
+    const to = {
+      ArrowDown: here + 1, ArrowRight: here + 1, ArrowUp: here - 1, ArrowLeft: here - 1, Home: 0, End: keys.length - 1,
+      PageDown: here + 10, PageUp: here - 10, Enter: here, " ": here, Escape: here,
+    }[event.key];
+    if (to === undefined) return;
+    // JupyterLab owns arrows, Enter and letters in command mode: neither it nor the page may have this one.
+    event.preventDefault();
+    event.stopPropagation();
+    if (keys.length) select(keys[Math.min(Math.max(to, 0), keys.length - 1)], true);
+  }
+
+  stage.addEventListener("click", point);
+  stage.addEventListener("keydown", press);
+  bar.addEventListener("keydown", (event) => {
+    if (!event.ctrlKey && !event.metaKey && /^(Arrow|Home|End)/.test(event.key)) return press(event);
+    if (event.key === "Enter" || event.key === " ") event.stopPropagation();
+  });
+  const moved = () => mark(true);
+  const renewed = () => { buttons(); paint(); };
+  const calm = () => { root.dataset.still = String(calmly.matches); };
+  model.on("change:scenes", renewed);
+  model.on("change:selected", moved);
+  model.on("change:steps", renewed);
+  calmly.addEventListener("change", calm);
+  const watcher = new MutationObserver(() => { if (root.dataset.theme !== themeNow()) paint(); });
+  watcher.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light"] });
+  const most = model.get("tallest");
+  if (most) stage.style.maxHeight = `${most}px`;
+  calm();
+  buttons();
+  paint();
+  return () => {
+    clearInterval(clock);
+    watcher.disconnect();
+    calmly.removeEventListener("change", calm);
+    model.off("change:scenes", renewed);
+    model.off("change:selected", moved);
+    model.off("change:steps", renewed);
+  };
+}
+
+export default { render };

@@ -1,0 +1,156 @@
+"""`SceneView`: a scene as a widget, whose rows can be selected and stepped through."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import traitlets
+
+from smtplab.charts import palette
+from smtplab.charts.drawing import Drawing, Overlays
+from smtplab.charts.scene import Primitive, Scene
+
+HERE = Path(__file__).parent
+
+
+def dressed(scene: Scene, roles: set[str]) -> dict[str, Any]:
+    """The scene for each theme: `light` with its primitives, `dark` with its colours alone, for the layout is the same."""
+    painted: dict[str, Any] = {}
+    for theme in palette.THEMES:
+        sheet = palette.sheet(theme)
+        painted[theme] = {"sheet": {role: dict(sheet[role]) for role in sorted(roles)}}
+    painted["light"] |= scene.data() | {"items": [_slim(item) for item in scene.items]}
+    return painted
+
+
+def _slim(item: Primitive) -> dict[str, Any]:
+    """A primitive as data, without what is empty: a saved notebook keeps it."""
+    fields = {name: _short(value) for name, value in asdict(item).items() if value != "" and value is not None}
+    for name, usual in (("radius", 0), ("strong", 0), ("anchor", "start")):
+        if fields.get(name) == usual:
+            del fields[name]
+    return {"tag": type(item).__name__.lower()} | fields
+
+
+def _short(value: Any) -> Any:
+    return round(value, 2) if isinstance(value, float) else value
+
+
+class SceneView(anywidget.AnyWidget):
+    """A picture of a session in Jupyter: `selected` names the row that is marked, `step` its place in `steps`.
+
+    Made by `.interact()` of a picture. Two views of one session move together once `linked`.
+
+    >>> import smtplab
+    >>> view = smtplab.open("captures/one-mail.pcap").session(0).ladder().interact()
+    >>> view.selected = "command-1"
+    >>> view.step, view.steps[view.step + 1]
+    (3, 'reply-2')
+    """
+
+    _esm = HERE / "scene.js"
+    _css = HERE / "scene.css"
+
+    scenes = traitlets.Dict(help="for each theme what is painted").tag(sync=True)
+    selected = traitlets.Unicode("", help="the key of the row that is marked, or empty").tag(sync=True)
+    step = traitlets.Int(-1, help="the place of `selected` in `steps`; -1 where it has none").tag(sync=True)
+    steps = traitlets.List(traitlets.Unicode(), help="keys in the order of going through them").tag(sync=True)
+    labels = traitlets.Dict(help="what is said of a key that has no labelled rectangle").tag(sync=True)
+    overlays = traitlets.Dict(help="what is drawn over the scene while a key is selected").tag(sync=True)
+    tallest = traitlets.Int(0, help="height in px from which the picture scrolls; 0: it never does").tag(sync=True)
+
+    def __init__(self, picture: Drawing, *, tallest: int = 0) -> None:
+        """`picture` is shown; beyond a height of `tallest` px it scrolls, where that is not 0."""
+        self.picture = picture
+        super().__init__(tallest=tallest, **_state(picture))
+
+    def show(self, picture: Drawing, selected: str = "") -> None:
+        """Show another picture in this view's place, with that key selected."""
+        self.picture = picture
+        # One message for all of it: the painter never sees the steps of one session with the rows of another.
+        with self.hold_sync():
+            self.selected, self.step = "", -1
+            for name, value in _state(picture).items():
+                setattr(self, name, value)
+            self.selected = selected if selected in picture.steps else ""
+
+    @traitlets.validate("step")
+    def _inside(self, proposal: Any) -> int:
+        step = int(proposal["value"])
+        if not -1 <= step < max(len(self.steps), 1):
+            raise traitlets.TraitError(f"step={step}: there are steps 0 to {len(self.steps) - 1}, and -1 for none")
+        return step
+
+    @traitlets.observe("selected")
+    def _follow_selection(self, change: Any) -> None:
+        self.step = self.steps.index(change["new"]) if change["new"] in self.steps else -1
+
+    @traitlets.observe("step")
+    def _follow_step(self, change: Any) -> None:
+        if 0 <= change["new"] < len(self.steps):
+            self.selected = self.steps[change["new"]]
+
+    def __repr__(self) -> str:
+        return self.picture.sentence
+
+    def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
+        """The widget, and beside it a PNG and a sentence for where no widget can run."""
+        shown = super()._repr_mimebundle_(**options)
+        if shown is None:
+            return None
+        data, about = shown if isinstance(shown, tuple) else (shown, {})
+        still, size = self.picture._repr_mimebundle_()
+        return _beside(data, still), {**about, **size}
+
+
+def _beside(data: Mapping[str, Any], still: Mapping[str, Any]) -> dict[str, Any]:
+    """A widget's mime bundle with the still picture in it; octets as Jupyter sends them."""
+    made = {**data, **still}
+    if isinstance(made.get("image/png"), bytes):
+        made["image/png"] = base64.b64encode(made["image/png"]).decode("ascii")
+    return made
+
+
+def _state(picture: Drawing) -> dict[str, Any]:
+    overlays = picture.overlays
+    pieces = {name: [_slim(item) for item in items] for name, items in overlays.items.items()}
+    roles = {item.role for item in picture.stage.items}
+    roles |= {item.role for items in overlays.items.values() for item in items}
+    return {
+        "steps": picture.steps,
+        "labels": picture.labels,
+        "overlays": _overlays(overlays, pieces),
+        "scenes": dressed(picture.stage, roles),
+    }
+
+
+def _overlays(overlays: Overlays, pieces: Mapping[str, Any]) -> dict[str, Any]:
+    if not pieces:
+        return {}
+    of = {key: list(names) for key, names in overlays.of.items()}
+    return {"items": dict(pieces), "of": of, "otherwise": list(overlays.otherwise)}
+
+
+def interact(picture: Drawing) -> SceneView:
+    """The live widget of a picture."""
+    return SceneView(picture)
+
+
+def linked(*views: SceneView) -> Sequence[Any]:
+    """Views of one session that move together: what is selected in one is selected in all; gives the links.
+
+    >>> import smtplab
+    >>> from smtplab.widgets import linked
+    >>> session = smtplab.open("captures/one-mail.pcap").session(0)
+    >>> ladder, states = session.ladder().interact(), session.states().interact()
+    >>> links = linked(ladder, states)
+    >>> ladder.selected = "reply-2"
+    >>> states.selected
+    'reply-2'
+    """
+    return [traitlets.link((views[0], "selected"), (view, "selected")) for view in views[1:]]

@@ -1,0 +1,118 @@
+// A table of which one row can be chosen, by pointer or keys; every cell is a text node.
+
+function make(tag, className, text) {
+  const made = document.createElement(tag);
+  if (className) made.className = className;
+  if (text !== undefined) made.textContent = text;
+  return made;
+}
+
+function themeNow() {
+  const of = document.querySelector("[data-jp-theme-light]");
+  return of && of.getAttribute("data-jp-theme-light") === "false" ? "dark" : "light";
+}
+
+function render({ model, el }) {
+  const root = make("div", "smtplab-scene smtplab-table");
+  const box = make("div", "smtplab-rows");
+  const foot = make("div", "smtplab-bar");
+  const back = make("button", "smtplab-button", "previous page");
+  const forward = make("button", "smtplab-button", "next page");
+  const said = make("span", "smtplab-said");
+  said.setAttribute("aria-live", "polite");
+  back.type = forward.type = "button";
+  foot.append(back, forward, said);
+  root.append(box, foot);
+  el.append(root);
+  let rows = [];
+
+  function paint() {
+    const focused = box.contains(document.activeElement);
+    root.dataset.theme = themeNow();
+    const table = make("table");
+    table.setAttribute("aria-label", model.get("title"));
+    const head = make("tr");
+    for (const name of model.get("columns")) {
+      const cell = make("th", "", name);
+      cell.scope = "col";
+      head.append(cell);
+    }
+    const top = make("thead");
+    top.append(head);
+    const body = make("tbody");
+    rows = model.get("rows").map((cells) => {
+      const row = make("tr");
+      row.dataset.number = String(cells[0]);
+      for (const cell of cells) row.append(make("td", "", String(cell)));
+      body.append(row);
+      return row;
+    });
+    table.append(top, body);
+    box.replaceChildren(table);
+    said.textContent = model.get("said");
+    back.disabled = model.get("page") <= 0;
+    forward.disabled = model.get("page") >= model.get("pages") - 1;
+    mark();
+    const entry = rows.find((row) => row.tabIndex === 0);
+    if (focused && entry) entry.focus({ preventScroll: true });
+  }
+
+  function mark() {
+    const chosen = String(model.get("selected"));
+    let entry = rows[0];
+    for (const row of rows) {
+      const on = row.dataset.number === chosen;
+      if (on) entry = row;
+      row.tabIndex = -1;
+      if (on) row.setAttribute("aria-current", "true");
+      else row.removeAttribute("aria-current");
+    }
+    if (entry) entry.tabIndex = 0;
+  }
+
+  function choose(row) {
+    model.set("selected", Number(row.dataset.number));
+    model.save_changes();
+    row.focus({ preventScroll: true });
+    const head = box.querySelector("thead").offsetHeight;
+    if (row.offsetTop - head < box.scrollTop) box.scrollTop = row.offsetTop - head;
+    const low = row.offsetTop + row.offsetHeight - box.clientHeight;
+    if (low > box.scrollTop) box.scrollTop = low;
+  }
+
+  function turn(by) {
+    model.set("page", model.get("page") + by);
+    model.save_changes();
+  }
+
+  box.addEventListener("click", (event) => {
+    const row = event.target instanceof Element ? event.target.closest("tr[data-number]") : null;
+    if (row) choose(row);
+  });
+  box.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const here = rows.indexOf(document.activeElement);
+    const to = {
+      ArrowDown: here + 1, ArrowUp: here - 1, Home: 0, End: rows.length - 1, PageDown: here + 10, PageUp: here - 10,
+      Enter: here, " ": here,
+    }[event.key];
+    if (to === undefined) return;
+    event.preventDefault();
+    event.stopPropagation();
+    if (rows.length) choose(rows[Math.min(Math.max(to, 0), rows.length - 1)]);
+  });
+  back.addEventListener("click", () => turn(-1));
+  forward.addEventListener("click", () => turn(1));
+  const watcher = new MutationObserver(() => { root.dataset.theme = themeNow(); });
+  watcher.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light"] });
+  model.on("change:rows change:said change:page change:pages", paint);
+  model.on("change:selected", mark);
+  paint();
+  return () => {
+    watcher.disconnect();
+    model.off("change:rows change:said change:page change:pages", paint);
+    model.off("change:selected", mark);
+  };
+}
+
+export default { render };
