@@ -25,8 +25,13 @@ VIEWS: dict[str, str] = {
     "export_messages": "smtplab.share.messages:export_messages",
     "transcript": "smtplab.frames.transcript:transcript",
     "ladder": "smtplab.charts.ladder:ladder",
+    "timeline": "smtplab.charts.timeline:timeline",
+    "compare": "smtplab.charts.compare:compare",
     "plot.phases": "smtplab.charts.phases:phases",
     "plot.latency": "smtplab.charts.latency:latency",
+    "plot.time": "smtplab.charts.spent:time",
+    "plot.replies": "smtplab.charts.replies:replies",
+    "plot.recipients": "smtplab.charts.recipients:recipients",
 }
 
 
@@ -87,7 +92,7 @@ class FrameProperty:
 
 
 class Plot:
-    """Charts of all sessions: `phases()` and `latency()`."""
+    """Charts of all sessions: `phases()`, `latency()`, `time()`, `replies()` and `recipients()`."""
 
     def __init__(self, capture: Capture) -> None:
         self._capture = capture
@@ -99,6 +104,18 @@ class Plot:
     def latency(self, **options: Any) -> Any:
         """How long replies took, by verb or by phase; see `smtplab.charts.latency.latency`."""
         return view("plot.latency")(self._capture, **options)
+
+    def time(self, **options: Any) -> Any:
+        """Where the time went: client, server, network, phase by phase; see `smtplab.charts.spent.time`."""
+        return view("plot.time")(self._capture, **options)
+
+    def replies(self, **options: Any) -> Any:
+        """Reply codes by verb: how many, what share; see `smtplab.charts.replies.replies`."""
+        return view("plot.replies")(self._capture, **options)
+
+    def recipients(self, **options: Any) -> Any:
+        """Recipients and what became of them; see `smtplab.charts.recipients.recipients`."""
+        return view("plot.recipients")(self._capture, **options)
 
 
 class Capture:

@@ -86,6 +86,16 @@ class Session:
         """The session as a ladder of arrows between client and server; see `smtplab.charts.ladder.ladder`."""
         return self._view("ladder", options)
 
+    def timeline(self, **options: Any) -> Any:
+        """The session's phases to scale, who was waited for, and each line; see `smtplab.charts.timeline.timeline`."""
+        return self._view("timeline", options)
+
+    def compare(self, other: Session, **options: Any) -> Any:
+        """This session beside another, lines aligned; see `smtplab.charts.compare.compare`."""
+        from smtplab.frames.capture import view
+
+        return view("compare")(self, other, **options)
+
     def _view(self, name: str, options: dict[str, Any]) -> Any:
         from smtplab.frames.capture import view
 
