@@ -224,6 +224,19 @@ def sheet(theme: str = "light") -> Sheet:
         "field-none": {"fill": t.phases["close"].band},
         "field-edge-none": _stroke(t.rule, 2),
         **_states(t),
+        "for-server": {"fill": t.waiting},
+        "for-client": {"fill": t.phases["hello"].band, "stroke": t.rule, "stroke-width": "0.6"},
+        "mark": _stroke(t.text, 1.4),
+        "mark-error": _stroke(t.error, 2.2),
+        "mark-lost": _stroke(t.error, 2.2, **dashed),
+        "lane": _stroke(t.rule, 0.8),
+        "said": _letters(SMALLEST, t.text, MONO),
+        "said-error": _letters(SMALLEST, t.error, MONO, **bold),
+        "said-dim": _letters(SMALLEST, t.muted, MONO),
+        "changed": {"fill": t.phases["data"].band, "stroke": t.phases["data"].ink, "stroke-width": "0.8"},
+        "differs": {"fill": t.phases["data"].band},
+        "expected": _stroke(t.muted, 1, **{"stroke-dasharray": "1.5 2"}),
+        "gutter": _letters(13, t.text, MONO, **bold),
     }
     for number, phase in enumerate(FIELD_PHASES):
         roles[f"field-{number}"] = {"fill": t.phases[phase].band}

@@ -30,8 +30,13 @@ VIEWS: dict[str, str] = {
     "states": "smtplab.charts.states:states",
     "interact": "smtplab.widgets.scene_view:interact",
     "explore": "smtplab.widgets.explorer:explore",
+    "timeline": "smtplab.charts.timeline:timeline",
+    "compare": "smtplab.charts.compare:compare",
     "plot.phases": "smtplab.charts.phases:phases",
     "plot.latency": "smtplab.charts.latency:latency",
+    "plot.time": "smtplab.charts.spent:time",
+    "plot.replies": "smtplab.charts.replies:replies",
+    "plot.recipients": "smtplab.charts.recipients:recipients",
 }
 
 
@@ -95,7 +100,7 @@ class FrameProperty:
 
 
 class Plot:
-    """Charts of all sessions: `phases()` and `latency()`."""
+    """Charts of all sessions: `phases()`, `latency()`, `time()`, `replies()` and `recipients()`."""
 
     def __init__(self, capture: Capture) -> None:
         self._capture = capture
@@ -107,6 +112,18 @@ class Plot:
     def latency(self, **options: Any) -> Any:
         """How long replies took, by verb or by phase; see `smtplab.charts.latency.latency`."""
         return view("plot.latency")(self._capture, **options)
+
+    def time(self, **options: Any) -> Any:
+        """Where the time went: client, server, network, phase by phase; see `smtplab.charts.spent.time`."""
+        return view("plot.time")(self._capture, **options)
+
+    def replies(self, **options: Any) -> Any:
+        """Reply codes by verb: how many, what share; see `smtplab.charts.replies.replies`."""
+        return view("plot.replies")(self._capture, **options)
+
+    def recipients(self, **options: Any) -> Any:
+        """Recipients and what became of them; see `smtplab.charts.recipients.recipients`."""
+        return view("plot.recipients")(self._capture, **options)
 
 
 class Capture:

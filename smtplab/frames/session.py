@@ -110,6 +110,16 @@ class Session:
         """The session's way through the states of SMTP; see `smtplab.charts.states.states`."""
         return self._view("states", options)
 
+    def timeline(self, **options: Any) -> Any:
+        """The session's phases to scale, who was waited for, and each line; see `smtplab.charts.timeline.timeline`."""
+        return self._view("timeline", options)
+
+    def compare(self, other: Session, **options: Any) -> Any:
+        """This session beside another, lines aligned; see `smtplab.charts.compare.compare`."""
+        from smtplab.frames.capture import view
+
+        return view("compare")(self, other, **options)
+
     def _view(self, name: str, options: dict[str, Any]) -> Any:
         from smtplab.frames.capture import view
 
