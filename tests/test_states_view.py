@@ -12,7 +12,7 @@ from test_ladder import box, overlaps
 import smtplab
 from smtplab.charts import states_map as plan
 from smtplab.charts.scene import Rect, Scene
-from smtplab.charts.states import MOST_STEPS, _Note, _Taken, _base, _now, states
+from smtplab.charts.states import MOST_STEPS, _base, _Note, _now, _Taken, states
 from smtplab.frames.exchange import exchange
 from smtplab.frames.walk import CONNECT, Step, walk
 from smtplab.smtp import states as table
@@ -64,7 +64,7 @@ def test_labels_never_collide_whatever_is_taken() -> None:
             taken.notes[state] = {word: _Note(word, bad, count) for word in words}
         items = list(_base(taken, "States of session 1: all of it", "w" * 400))
         for state in plan.PLACES:
-            now = [item for item in _now(state)]
+            now = list(_now(state))
             names = {item.text for item in Scene(1, 1, "", "", now).texts()}
             rest = [item for item in items if getattr(item, "role", "") != "state-name" or item.text not in names]  # type: ignore[union-attr]
             check(Scene(plan.WIDTH, plan.HEIGHT, "t", "d", rest + now))

@@ -54,7 +54,7 @@ def states(session: SessionFrames, *, at: str = "", theme: str = "light") -> Sta
 
     >>> import smtplab
     >>> smtplab.open("captures/one-mail.pcap").session(0).states()
-    States of session 0: 8 changes, 0 out of order, 0 refused, ends in closed
+    States of session 0: 7 changes, 0 out of order, 0 refused, ends in closed
 
     Raises ValueError for a theme or a step that there is not.
     """

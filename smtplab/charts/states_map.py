@@ -10,7 +10,7 @@ from smtplab.smtp.states import CLOSED, CONTENT, GREETED, MAIL, RCPT, READY, REF
 # The mail goes from left to right, ways back lie above it, each at a height of its own, so that none cross. What leads
 # to `closed` from any state leaves the frame around them all.
 
-WIDTH, HEIGHT = 920, 668
+WIDTH, HEIGHT = 920, 684
 NODE_WIDTH, NODE_HEIGHT = 100, 40
 FRAME = (6, 64, 908, 504)  # around the states in which the connection lives: x, y, width, height
 NOTES = 15  # from one note under a state to the next, px
@@ -53,7 +53,7 @@ PLACES: dict[str, Place] = {
     RCPT: Place(686, 240, 648, 798, 6),
     CONTENT: Place(852, 240, 814, 910, 6),
     REFUSED: Place(412, 440, 374, 620, 6),
-    CLOSED: Place(686, 618, 750, 910, 2),
+    CLOSED: Place(686, 618, 648, 910, 2),
 }
 
 _UP, _DOWN, _LEFT, _RIGHT = "up", "down", "left", "right"

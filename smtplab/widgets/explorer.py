@@ -44,7 +44,8 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
         """Shows the sessions of `capture`; the filters may be set from the start."""
         one_of("phase", phase, (EVERY, *schema.PHASE))
         one_of("outcome", outcome, (EVERY, *OUTCOMES))
-        self.capture, self.session = capture, None
+        self.capture = capture
+        self.session: Any = None
         self.frame: pd.DataFrame = capture.sessions
         self._phases: dict[str, set[int]] = {}
         described = {"style": {"description_width": "initial"}}
@@ -141,7 +142,7 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
 
     def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]] | dict[str, Any] | None:
         """The widget, and beside it the ladder of the chosen session for where no widget can run."""
-        shown = super()._repr_mimebundle_(**options)
+        shown: Any = super()._repr_mimebundle_(**options)
         if shown is None:
             return None
         data, about = shown if isinstance(shown, tuple) else (shown, {})
@@ -160,7 +161,8 @@ def _has(column: Any, text: str) -> Any:
 
 
 def _cells(part: pd.DataFrame) -> Iterable[list[Any]]:
-    for row in part[list(COLUMNS)].itertuples(index=False):
+    rows: Iterable[Any] = part[list(COLUMNS)].itertuples(index=False)
+    for row in rows:
         yield [
             int(row.session),
             f"{row.start:%Y-%m-%d %H:%M:%S}",

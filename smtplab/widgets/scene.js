@@ -176,14 +176,20 @@ function render({ model, el }) {
     }
     for (const button of bar.children) {
       const at = button.dataset.act;
-      if (at === "first" || at === "back") button.disabled = place <= 0;
+      if (at === "first" || at === "back") button.disabled = place === 0;
       if (at === "forward" || at === "last") button.disabled = place === steps().length - 1;
     }
   }
 
   function go(act) {
     const keys = steps();
-    const here = keys.indexOf(model.get("selected"));
+    let here = keys.indexOf(model.get("selected"));
+    const drawn = [...rows.keys()];
+    if (here < 0 && rows.has(model.get("selected"))) {
+      // A row that is no step, such as a packet: the steps before and behind it are its neighbours.
+      const before = drawn.slice(0, drawn.indexOf(model.get("selected"))).filter((key) => keys.includes(key)).length;
+      here = act === "back" ? before : before - 1;
+    }
     const to = { first: 0, back: Math.max(0, here - 1), forward: Math.min(keys.length - 1, here + 1), last: keys.length - 1 };
     if (keys.length) select(keys[to[act]], false);
   }

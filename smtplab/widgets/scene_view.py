@@ -100,7 +100,7 @@ class SceneView(anywidget.AnyWidget):
 
     def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
         """The widget, and beside it a PNG and a sentence for where no widget can run."""
-        shown = super()._repr_mimebundle_(**options)
+        shown: Any = super()._repr_mimebundle_(**options)
         if shown is None:
             return None
         data, about = shown if isinstance(shown, tuple) else (shown, {})

@@ -18,7 +18,7 @@ class TableView(anywidget.AnyWidget):
 
     title = traitlets.Unicode("", help="what the table is called").tag(sync=True)
     columns = traitlets.List(traitlets.Unicode(), help="names of the columns").tag(sync=True)
-    rows = traitlets.List(help="cells of the rows of this page").tag(sync=True)
+    rows = traitlets.List(traitlets.List(), help="cells of the rows of this page").tag(sync=True)
     selected = traitlets.Int(-1, help="the number of the chosen row; -1 for none").tag(sync=True)
     page = traitlets.Int(0, help="the page that is shown, from 0").tag(sync=True)
     pages = traitlets.Int(1, help="how many pages there are").tag(sync=True)
