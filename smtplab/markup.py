@@ -25,7 +25,7 @@ def markup(template: str, **values: object) -> Markup:
     return Markup(template.format(**safe))
 
 
-def joined(pieces: Iterable[Markup]) -> Markup:
+def joined(pieces: Iterable[object]) -> Markup:
     """Pieces of HTML behind each other; raises TypeError for a piece that no template made.
 
     >>> joined([markup("<i>{a}</i>", a=1), markup("<br>")])
@@ -35,4 +35,4 @@ def joined(pieces: Iterable[Markup]) -> Markup:
     wrong = [piece for piece in pieces if not isinstance(piece, Markup)]
     if wrong:
         raise TypeError(f"only what markup() made is joined, not {type(wrong[0]).__name__}")
-    return Markup("".join(pieces))
+    return Markup("".join(map(str, pieces)))

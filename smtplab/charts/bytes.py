@@ -14,6 +14,7 @@ from smtplab.charts.scene import Line, Primitive, Rect, Scene, Text
 from smtplab.charts.strip import wrapped
 from smtplab.charts.svg import to_svg
 from smtplab.explain.model import Field
+from smtplab.frames.event import whole, word
 from smtplab.frames.exchange import exchange
 from smtplab.frames.words import counted
 
@@ -52,8 +53,8 @@ def octets_view(
     """The octets of a session's lines, sixteen a row; what AUTH sent is masked.
 
     `command` shows one command and the reply that answers it, `reply` one reply, `side` only what "client" or "server" said; none
-    of them shows all lines in wire order. A page holds up to `rows` rows (2 to 256, that is 4 KB); `page` counts from 0. A red stroke
-    and a packet's number stand where a TCP segment begins.
+    of them shows all lines in wire order. A page holds up to `rows` rows (2 to 256, that is 4 KB); `page` counts from 0. A red
+    stroke and a packet's number stand where a TCP segment begins.
 
     >>> cap.session(0).bytes(reply=0)
     Octets of session 0: reply 0, the greeting, 35 octets in 6 fields
@@ -85,23 +86,11 @@ def _chosen(
 ) -> tuple[list[Block], str]:
     if command is not None:
         block = _of(found, "command", command)
-        row = session.commands.iloc[command]
-        answers = (
-            [
-                f"reply-{n}"
-                for n, of in enumerate(session.replies["command"].tolist())
-                if of is not None and of == of and of == command
-            ]
-            if row["code"] == row["code"]
-            else []
-        )
-        return [block, *(found[key] for key in answers if key in found)], f"command {command} ({row['verb']})" + (
-            " and its reply"
-            if len(answers) == 1
-            else f" and its {len(answers)} replies"
-            if answers
-            else ", not answered"
-        )
+        verb = word(session.commands["verb"].iloc[command])
+        answers = [f"reply-{n}" for n, of in enumerate(session.replies["command"].tolist()) if whole(of) == command]
+        count = len(answers)
+        tail = " and its reply" if count == 1 else f" and its {count} replies" if count else ", not answered"
+        return [block, *(found[key] for key in answers)], f"command {command} ({verb}){tail}"
     if reply is not None:
         block = _of(found, "reply", reply)
         return [block], block.title
@@ -227,7 +216,12 @@ def _letters(block: Block, begin: int, end: int, top: float) -> Iterator[Primiti
         if inside:
             numbers = ", ".join(str(frame) for _, frame in inside)
             yield Text(
-                "frame", PACKET, y + 15, fit("frame", numbers, PACKET - TEXT - ACROSS * LETTER - 4), "end", block.key
+                "frame",
+                PACKET,
+                y + 15,
+                fit("frame", numbers, PACKET - TEXT - ACROSS * LETTER - 4),
+                "end",
+                key=block.key,
             )
 
 

@@ -92,7 +92,7 @@ class Session:
 
         >>> import smtplab
         >>> smtplab.open("captures/one-mail.pcap").session(0).bytes(command=1)
-        Octets of session 0: command 1 (MAIL) and its reply, 54 octets in 17 fields
+        Octets of session 0: command 1 (MAIL) and its reply, 44 octets in 15 fields
         """
         return self._view("bytes", options)
 
