@@ -25,6 +25,7 @@ FLOORS = {
     "__init__": 5,  # the names that users meet
     "lab": 5,
     "cli": 6,
+    "lessons": 6,
     "__main__": 7,
 }  # fmt: skip
 
