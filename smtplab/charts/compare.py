@@ -96,9 +96,7 @@ def _row(pair: Pair, y: float) -> Iterator[Primitive]:
             yield from _line(line, pair, spans, x, y)
 
 
-def _line(
-    line: Said, pair: Pair, spans: tuple[tuple[int, int], ...], x: float, y: float
-) -> Iterator[Primitive]:
+def _line(line: Said, pair: Pair, spans: tuple[tuple[int, int], ...], x: float, y: float) -> Iterator[Primitive]:
     full = _shown(line.text)
     role = "said-error" if line.refused else "said-dim" if pair.sign == "=" else "said"
     words = fit(role, full, COLUMN - WHO - 4)

@@ -33,9 +33,7 @@ class RecipientFrames(Protocol):
         """Each RCPT."""
 
 
-def recipients(
-    capture: RecipientFrames, *, by: str = "domain", limit: int = 25, theme: str = "light"
-) -> Chart:
+def recipients(capture: RecipientFrames, *, by: str = "domain", limit: int = 25, theme: str = "light") -> Chart:
     """How many recipients there were, and what became of each, by domain (of the forward-path) or by session.
 
     At most `limit` bars, the longest; `.frame` has all of them, a column an outcome.

@@ -61,7 +61,9 @@ def time(capture: CaptureFrames, *, session: int | Sequence[int] | None = None, 
                 at += row[side]
         labels.append({"phase": label, "end": begun + lasted, "words": f"{_ms(lasted)}, {100 * lasted / whole:.0f} %"})
         begun = at
-    y = alt.Y("phase:N", sort=[label["phase"] for label in labels], title=None, axis=alt.Axis(ticks=False, domain=False))
+    y = alt.Y(
+        "phase:N", sort=[label["phase"] for label in labels], title=None, axis=alt.Axis(ticks=False, domain=False)
+    )
     domain = alt.Scale(domain=[0, whole], nice=False)
     x = alt.X("start:Q", title="ms since connect" if len(shown) == 1 else "ms, mean per session", scale=domain)
     scale = alt.Scale(domain=list(SIDES), range=[MARKS["rcpt"], MARKS["connect"], MARKS["auth"]])

@@ -59,8 +59,12 @@ class _Layout:
         row = self.session.row
         commands, replies = len(self.session.commands), len(self.session.replies)
         said = f"{counted(commands, 'command')}, {counted(replies, 'reply', 'replies')}"
-        title = f"Timeline of session {self.session.session}: {said}, {span(self.whole)}, outcome {word(row['outcome'])}"
-        ends = " to ".join(f"{visible(one_line(word(row[side])))}:{row[f'{side}_port']}" for side in ("client", "server"))
+        title = (
+            f"Timeline of session {self.session.session}: {said}, {span(self.whole)}, outcome {word(row['outcome'])}"
+        )
+        ends = " to ".join(
+            f"{visible(one_line(word(row[side])))}:{row[f'{side}_port']}" for side in ("client", "server")
+        )
         room = WIDTH - 2 * MARGIN
         items: list[Primitive] = [
             Text("title", MARGIN, 26, fit("title", title, room)),

@@ -92,7 +92,9 @@ def aligned(one: SessionFrames, other: SessionFrames) -> tuple[list[Pair], int]:
     pairs = [_same(left[i], right[i]) for i in range(head)]
     middle = left[head : len(left) - tail], right[head : len(right) - tail]
     most = max(len(middle[0]), len(middle[1]))
-    matcher = SequenceMatcher(None, a[head:][:MOST][: len(middle[0])], b[head:][:MOST][: len(middle[1])], autojunk=False)
+    matcher = SequenceMatcher(
+        None, a[head:][:MOST][: len(middle[0])], b[head:][:MOST][: len(middle[1])], autojunk=False
+    )
     for tag, i, j, k, m in matcher.get_opcodes():
         if tag == "equal":
             pairs += [_same(x, y) for x, y in zip(middle[0][i:j], middle[1][k:m], strict=True)]
