@@ -59,7 +59,7 @@ def test_a_session_that_cannot_tell(captures: Path) -> None:
 def test_ask_and_predict(captures: Path) -> None:
     session = lessons.use(captures / "one-mail.pcap")
     box = lessons.ask("q1")
-    label, control, button, line = box.children
+    _label, control, button, line = box.children
     button.click()
     assert line.value == "Choose or write an answer first."
     control.value = "server"

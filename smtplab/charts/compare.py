@@ -143,4 +143,4 @@ def _frame(pairs: list[Pair]) -> pd.DataFrame:
             row[f"{name}_ms"] = float("nan") if one is None else one.at / 1e6
         rows.append(row)
     columns = ["sign", "expected", "side", "left", "right", "left_key", "right_key", "left_ms", "right_ms"]
-    return pd.DataFrame(rows, columns=columns).astype({name: "str" for name in ("sign", "side", "left", "right")})
+    return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(("sign", "side", "left", "right"), "str"))

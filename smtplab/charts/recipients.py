@@ -72,7 +72,8 @@ def recipients(capture: RecipientFrames, *, by: str = "domain", limit: int = 25,
     names = [outcome for outcome in OUTCOMES if totals[outcome]]
     y = alt.Y("row:N", sort=[label["row"] for label in labels], title=None,
               axis=alt.Axis(labels=False, ticks=False, domain=False))  # fmt: skip
-    x = alt.X("start:Q", title="recipients", scale=alt.Scale(domain=[0, most * 1.08], nice=False),
+    room = alt.Scale(domain=[0, most * 1.08], nice=False)
+    x = alt.X("start:Q", title="recipients", scale=room,
               axis=alt.Axis(tickMinStep=1, format="d"))  # fmt: skip
     scale = alt.Scale(domain=names, range=[OUTCOMES[name] for name in names])
     legend = alt.Legend(title=None, orient="bottom", columns=3)
@@ -85,7 +86,7 @@ def recipients(capture: RecipientFrames, *, by: str = "domain", limit: int = 25,
         x=alt.datum(0, type="quantitative"), y=y, text="label:N"
     )
     right = base.mark_text(align="left", dx=5, fontSize=11, color=colours.text).encode(
-        x=alt.X("end:Q", scale=x.scale), y=y, text="words:N"
+        x=alt.X("end:Q", scale=room), y=y, text="words:N"
     )
     subtitle = [parts]
     if len(shown) < len(frame):

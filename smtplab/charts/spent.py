@@ -111,7 +111,7 @@ def spent(capture: CaptureFrames, shown: pd.DataFrame) -> pd.DataFrame:
     )
     table = table.groupby(["session", "phase"], as_index=False, sort=False).sum()
     keys = pd.MultiIndex.from_frame(table[["session", "phase"]])
-    count = trips.reindex(keys).fillna(0).to_numpy(dtype="float64")
+    count = trips.reindex(keys).fillna(0).to_numpy(dtype="float64", copy=True)
     count[table["phase"].isin(["connect", "greeting"]).to_numpy()] = 1
     table["network"] = np.minimum(count * rtt.reindex(table["session"]).to_numpy(dtype="float64"), table["server"])
     table["server"] -= table["network"]
