@@ -23,10 +23,9 @@ FLOORS = {
     "frames": 3, "explain": 3,
     "findings": 4, "share": 4,
     "charts": 5,
-    "widgets": 6,
     "__init__": 5,  # the names that users meet
     "lab": 5,
-    "cli": 6, "widgets": 6,
+    "cli": 6, "widgets": 6, "lessons": 6,
     "__main__": 7,
 }  # fmt: skip
 

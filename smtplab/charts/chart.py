@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from smtplab.charts.palette import SANS, mark_of, theme_of
 from smtplab.charts.picture import Picture
 from smtplab.charts.png import INSTALL, sharpest, svg_to_png
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # Altair's own default output asks a server on the internet for its scripts, or shows text where JupyterLab bundles an
 # older Vega-Lite. A PNG made here shows everywhere, so it is what a chart is unless someone asks for more.
@@ -16,12 +19,13 @@ WIDTH = 640  # of the plotting area, px
 
 
 class Chart(Picture):
-    """A chart of a frame; `.altair` is the Altair object to build on, `.interact()` the live widget."""
+    """A chart of a frame; `.altair` is the Altair object to build on, `.interact()` the live widget, `.frame` what is drawn."""
 
     def __init__(self, chart: Any, sentence: str) -> None:
         """`chart` is complete; `sentence` says what it shows, for those who do not see it."""
         self.altair = chart
         self.sentence = sentence
+        self.frame: pd.DataFrame | None = None
         self._svg: str | None = None
 
     @property
@@ -80,6 +84,12 @@ def inline(records: list[dict[str, Any]]) -> Any:
     import altair as alt
 
     return alt.Data(values=records)  # type: ignore[no-untyped-call]
+
+
+def with_frame(chart: Chart, frame: pd.DataFrame) -> Chart:
+    """The chart, which gives the numbers it draws as `.frame`."""
+    chart.frame = frame
+    return chart
 
 
 def nothing(sentence: str, theme: str = "light") -> Chart:

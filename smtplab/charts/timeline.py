@@ -10,7 +10,7 @@ from smtplab.charts.metrics import extent, fit
 from smtplab.charts.palette import theme_of
 from smtplab.charts.scene import Line, Path, Primitive, Rect, Scene, Text
 from smtplab.charts.strip import LINE, Stretch, stretches, who_waited, wrapped
-from smtplab.frames.event import Event, SessionFrames, nanoseconds, word
+from smtplab.frames.event import Event, SessionFrames, word
 from smtplab.frames.exchange import exchange
 from smtplab.frames.words import Clock, counted, span
 from smtplab.printable import one_line, visible
