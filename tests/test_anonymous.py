@@ -416,3 +416,31 @@ def test_bad_checksums_and_offloaded_segments_become_right(captures: Path, tmp_p
     original = smtplab.open(pcap(records))
     shown, _ = anonymised(original, tmp_path)
     assert_same_structure(original, shown)
+
+
+@pytest.mark.parametrize("word", ["ATRN x.test", "TURN"])
+def test_what_the_new_client_says_after_turn_names_nobody(word: str, tmp_path: Path) -> None:
+    """Content and secrets lie in the stream of whoever is the client then."""
+    said = talk(
+        *HELLO, f"C: {word}", "S: 250 ok", "C: 220 me ESMTP", "S: EHLO srv", "C: 250-me|250 AUTH PLAIN LOGIN",
+        "S: AUTH LOGIN", "C: 334 VXNlcm5hbWU6", "S: YWxpY2U=", "C: 334 UGFzc3dvcmQ6", "S: QUIT secretword", "C: 235 ok",
+        "S: MAIL FROM:<zoe@x.test>", "C: 250 ok", "S: RCPT TO:<yves@x.test>", "C: 250 ok yves", "S: DATA", "C: 354 go",
+        "S: Subject: picnic||250 picnic at noon|QUIT|.", "C: 250 queued", "S: QUIT", "C: 221 bye",
+    )  # fmt: skip
+    original = quietly(said.pcap(), secrets=True)
+    assert "QUIT secretword" in original.commands.line.to_list()
+    assert original.commands.swapped.sum() == 9
+    shown, octets = anonymised(original, tmp_path)
+    assert_same_structure(original, shown)
+    for name in (b"yves", b"zoe", b"picnic", b"YWxpY2U", b"secret", b"noon"):
+        assert name.lower() not in octets.lower()
+
+
+def test_a_session_found_by_a_part_of_a_word_is_found_again(tmp_path: Path) -> None:
+    for banner in (b"220 mx4.example.org aiosmtpd\r\n", b"220 ThisIsMySMTPServer\r\n"):
+        original = quietly(Conversation(ports=(40001, 8025)).server(banner).client(b"DATA\r\n").close().pcap())
+        assert len(original) == 1
+        shown, octets = anonymised(original, tmp_path)
+        assert_same_structure(original, shown)
+        assert b"aio" not in octets
+        assert b"ThisIs" not in octets

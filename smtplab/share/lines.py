@@ -18,6 +18,7 @@ CODE = re.compile(rb"[2-5][0-9]{2}(?=[ -]|$)")
 PLAIN_WORD = re.compile(rb"[(<\[\"']*([A-Za-z]+)[)>\]\"'.,:;!?]*")
 XTEXT = re.compile(rb"\+[0-9A-F]{2}")  # RFC 3461 4
 QUOTED = re.compile(rb"=[0-9A-F]{2}")  # RFC 2045 6.7
+SMTP = re.compile(rb"(?i)(smtp)")
 BLANKS = re.compile(rb"([ \t]+)")
 # What a server asks for in AUTH LOGIN, in base64: `Username:`, `Password:`, `User Name`, `Password` and the like.
 PROMPTS = frozenset(
@@ -61,7 +62,7 @@ class Lines:
             code = CODE.match(
                 line
             )  # who is taken for the client gives replies: the session may have been found by them
-            return code[0] + self.loose(line[3:]) if code is not None else self.loose(line)
+            return self.reply(line) if code is not None else self.loose(line)
         if (match := ENVELOPE.fullmatch(line)) is not None:
             return match[1] + self.words.text(match[2]) + self._parameters(match[3])
         if (match := AUTH.fullmatch(line)) is not None:
@@ -88,8 +89,13 @@ class Lines:
             keyword = words[0].partition(b"=")[0].lower()
             if keyword in known.EHLO_KEYWORDS:
                 return code + self._extension(keyword, text)
-        keep = known.REPLY_ALWAYS if code[:3] == b"220" else frozenset()
-        return code + enhanced + b"".join(self._said(chunk, keep) for chunk in BLANKS.split(text))
+        # A session may have been found by the word SMTP in its banner, also as a part of another word (`dialogue/detect`).
+        if code[:3] == b"220":
+            said = (known.REPLY_ALWAYS, SMTP.split(text))
+        else:
+            said = (frozenset[bytes](), [text])
+        pieces = [piece if piece.lower() == b"smtp" else self._spoken(piece, said[0]) for piece in said[1]]
+        return code + enhanced + b"".join(pieces)
 
     def header(self, name: bytes, value: bytes) -> bytes:
         """A header field's value, or a folded line of it; of MIME's own fields their terms stay."""
@@ -137,6 +143,9 @@ class Lines:
             stays = word in OFFERED or (numbers and word.isdigit())
             out.append(chunk if stays else self._kept(chunk, OFFERED))
         return b"".join(out)
+
+    def _spoken(self, text: bytes, keep: Set[bytes]) -> bytes:
+        return b"".join(self._said(chunk, keep) for chunk in BLANKS.split(text))
 
     def _said(self, chunk: bytes, keep: Set[bytes]) -> bytes:
         """A word of a reply: common words of servers stay where they stand alone, in a name never."""

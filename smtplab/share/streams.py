@@ -1,7 +1,8 @@
 """The two streams of a session with their names replaced, octet for octet, so that every packet can be cut from them again.
 
-Where content, AUTH's answers and TLS lie is known from the machine. All else of the client is commands, of the server replies. What
-was not captured is in no stream.
+Where content, AUTH's answers and TLS lie is known from the machine. All else of the client is commands, of the server replies;
+where an accepted TURN or ATRN has swapped the roles, each line is what the machine read it as. What was not captured is in no
+stream.
 """
 
 from __future__ import annotations
@@ -24,13 +25,15 @@ from smtplab.share.opaque import opaque
 from smtplab.smtp import verbs
 
 AUTH, ANSWER = verbs.NUMBER["AUTH"], verbs.NUMBER["AUTH-RESPONSE"]
-COMMANDS, CONTENT, SECRET, TLS = range(4)
+TURNS = [verbs.NUMBER[verb] for verb in ("TURN", "ATRN")]
+LINES, CONTENT, SECRET, TLS = range(4)
 LINE = re.compile(rb"([^\r\n]*)(\r\n|\r|\n|$)")
 FIELD = re.compile(rb"(?s)([!-9;-~]+)([ \t]*:)(.*)")
 END = 1 << 62
 
 Run = tuple[int, bytes]  # where octets without a hole begin in their stream, and they themselves
 Region = tuple[int, int, int]  # first octet, behind the last, kind
+Mark = tuple[int, bool]  # an offset in a stream, and whether what begins there is a reply
 
 
 def lines_of(octets: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -72,21 +75,25 @@ class Streams:
 
     def session(self, session: int) -> tuple[Image, Image]:
         """What client and server sent, with names replaced."""
-        state = self._lines.state[session]
-        tls = [int(state[field]) for field in (st.CLIENT_TLS, st.SERVER_TLS)]
-        first = self._lines.first_command
+        first, replies = self._lines.first_command, self._lines.first_reply
         said = self._lines.command.take(np.arange(first[session], first[session + 1]))
         secretive = bool(np.isin(said[st.VERB], [AUTH, ANSWER]).any())
-        client = _Client(self._rules, secretive=secretive)
-        regions = sorted([*self._regions(session, said), *([(tls[0], END, TLS)] if tls[0] >= 0 else [])])
-        runs = [(begin, client.run(begin, octets, regions)) for begin, octets in self._runs(2 * session)]
-        answers = []
-        for begin, octets in self._runs(2 * session + 1):
-            clear = octets if tls[1] < 0 else octets[: max(tls[1] - begin, 0)]
-            said_ = b"".join(self._rules.reply(line) + end for line, end in lines_of(clear))
-            rest = opaque(octets[len(clear) :], self._rules.words, begins=begin <= tls[1])
-            answers.append((begin, said_ + rest))
-        return Image(runs), Image(answers)
+        marks: tuple[list[Mark], list[Mark]] = ([(-1, False)], [(-1, True)])
+        if np.isin(said[st.VERB], TURNS).any():
+            answers = self._lines.reply.take(np.arange(replies[session], replies[session + 1]))
+            for rows, is_reply in ((said, False), (answers, True)):
+                for segment, pos in rows[[st.FIRST_SEGMENT, st.FIRST_POS]].T.tolist():
+                    side, offset = self._place(segment, pos)
+                    marks[side].append((offset, is_reply))
+        regions = self._regions(session, said)
+        images = []
+        for side in (0, 1):
+            reader = _Reader(self._rules, sorted(marks[side]), secretive=secretive)
+            mine = sorted(regions[side])
+            images.append(
+                Image([(begin, reader.run(begin, octets, mine)) for begin, octets in self._runs(2 * session + side)])
+            )
+        return images[0], images[1]
 
     def _runs(self, stream: int) -> Iterator[Run]:
         rows = self._lines.segments.rows[self._order[self._bounds[stream] : self._bounds[stream + 1]]]
@@ -104,40 +111,56 @@ class Streams:
         if pieces:
             yield begin, b"".join(pieces)
 
-    def _regions(self, session: int, said: NDArray[np.int64]) -> Iterator[Region]:
+    def _regions(self, session: int, said: NDArray[np.int64]) -> tuple[list[Region], list[Region]]:
+        """Of each side's stream, what is neither commands nor replies."""
+        found: tuple[list[Region], list[Region]] = ([], [])
         for row in said.T.tolist():
             if row[st.VERB] in (BDAT, DATA_END) and row[st.BODY_SEGMENT] >= 0:
-                yield self._offset(row[st.BODY_SEGMENT], row[st.BODY_POS]), row[st.AT], CONTENT
+                side, offset = self._place(row[st.BODY_SEGMENT], row[st.BODY_POS])
+                found[side].append((offset, row[st.AT], CONTENT))
             elif row[st.VERB] == ANSWER:
-                yield self._offset(row[st.FIRST_SEGMENT], row[st.FIRST_POS]), row[st.AT], SECRET
+                side, offset = self._place(row[st.FIRST_SEGMENT], row[st.FIRST_POS])
+                found[side].append((offset, row[st.AT], SECRET))
         mine = np.arange(*np.searchsorted(self._open, [session, session + 1]))
         for row in self._lines.open_content.take(mine).T.tolist():
             if row[st.BODY_SEGMENT] >= 0:
-                yield self._offset(row[st.BODY_SEGMENT], row[st.BODY_POS]), END, CONTENT
+                side, offset = self._place(row[st.BODY_SEGMENT], row[st.BODY_POS])
+                found[side].append((offset, END, CONTENT))
+        state = self._lines.state[session]
+        for role, field in enumerate((st.CLIENT_TLS, st.SERVER_TLS)):
+            if state[field] >= 0:
+                found[role ^ int(state[st.SWAPPED])].append((int(state[field]), END, TLS))
+        return found
 
-    def _offset(self, segment: int, pos: int) -> int:
+    def _place(self, segment: int, pos: int) -> tuple[int, int]:
+        """Of an octet in a segment, the side that sent it, and its offset in that side's stream."""
         row = self._lines.segments.rows[segment]
-        return int(row[layout.OFFSET]) + (pos - int(row[layout.POS]) if 0 <= row[layout.POS] <= pos else 0)
+        within = pos - int(row[layout.POS]) if 0 <= row[layout.POS] <= pos else 0
+        return int(row[layout.STREAM]) & 1, int(row[layout.OFFSET]) + within
 
 
-class _Client:
-    """Reads one client's octets on: in a header, in a body, or in commands."""
+class _Reader:
+    """Reads one side's octets on: in a header, in a body, in commands, or in replies.
 
-    def __init__(self, rules: Rules, *, secretive: bool) -> None:
+    `marks` are in order: from an offset on, whether lines are replies.
+    """
+
+    def __init__(self, rules: Rules, marks: list[Mark], *, secretive: bool) -> None:
         self._rules, self._secretive = rules, secretive
+        self._marks, self._mark = marks, 0
         self._in_header = True
         self._name = b""
         self._past = 0  # regions that end before the run at hand
 
     def run(self, begin: int, octets: bytes, regions: list[Region]) -> bytes:
-        """Octets without a hole, from `begin` on in the stream; `regions` are in order, all between them is commands."""
+        """Octets without a hole, from `begin` on in the stream; `regions` are in order, all between them is commands or replies."""
         out, at, end = [], begin, begin + len(octets)
         while self._past < len(regions) and regions[self._past][1] <= begin:
             self._past += 1
         for n in range(self._past, len(regions) + 1):
-            first, last, kind = regions[n] if n < len(regions) else (END, END, COMMANDS)
+            first, last, kind = regions[n] if n < len(regions) else (END, END, LINES)
             stop = min(max(first, at), end)
-            out.append(self._commands(octets[at - begin : stop - begin]))
+            out.append(self._lines(octets[at - begin : stop - begin], at))
             at, stop = stop, max(min(last, end), stop)
             piece = octets[at - begin : stop - begin]
             if piece and kind == CONTENT:
@@ -151,9 +174,16 @@ class _Client:
                 break
         return b"".join(out)
 
-    def _commands(self, octets: bytes) -> bytes:
+    def _lines(self, octets: bytes, at: int) -> bytes:
+        """Commands or replies, the first of them at `at`."""
         out = []
         for line, eol in lines_of(octets):
+            while self._mark + 1 < len(self._marks) and self._marks[self._mark + 1][0] <= at:
+                self._mark += 1
+            at += len(line) + len(eol)
+            if self._marks[self._mark][1]:
+                out.append(self._rules.reply(line) + eol)
+                continue
             if line[:4].upper() in (b"MAIL", b"DATA"):
                 self._in_header, self._name = True, b""
             out.append(self._rules.command(line, secretive=self._secretive) + eol)
