@@ -185,7 +185,7 @@ def test_absurd_chunk_sizes() -> None:
         assert len(lines.command) == 3
         assert lines.command[st.DECLARED].tolist() == [-1, -1, -1]
     lines = streams.lines_of(
-        streams.conversation([GREETING, b"EHLO a\r\n", OK, b"BDAT 500000000000000000\r\nNOOP\r\n", OK * 2]).records
+        streams.conversation([GREETING, b"EHLO a\r\n", OK, b"BDAT 500000000000\r\nNOOP\r\n", OK * 2]).records
     )
     assert lines.command[st.ODDITIES].tolist() == [0, st.UNFINISHED]
 

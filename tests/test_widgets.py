@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import frames_by_hand as hand
@@ -19,7 +20,7 @@ from smtplab.widgets import SceneView, linked
 
 PACKAGE = Path(__file__).parent.parent / "smtplab"
 SCRIPTS = sorted(PACKAGE.rglob("*.js"))
-DRAWN = {"ladder": ladder, "states": states}
+DRAWN: dict[str, Callable[..., Drawing]] = {"ladder": ladder, "states": states}
 
 
 def test_scripts_have_no_way_to_markup_and_ask_nobody() -> None:

@@ -6,13 +6,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from smtplab.charts.blocks import MOST, Block, blocks
+from smtplab.charts.drawing import Drawing
 from smtplab.charts.metrics import fit
 from smtplab.charts.palette import FIELD_PHASES, theme_of
-from smtplab.charts.picture import Picture, one_of
-from smtplab.charts.png import to_png
+from smtplab.charts.picture import one_of
 from smtplab.charts.scene import Line, Primitive, Rect, Scene, Text
 from smtplab.charts.strip import wrapped
-from smtplab.charts.svg import to_svg
 from smtplab.explain.model import Field
 from smtplab.frames.event import whole, word
 from smtplab.frames.exchange import exchange
@@ -29,27 +28,10 @@ ROW, WORDS = 22, 16
 ACROSS = 16
 
 
-class Octets(Picture):
-    """The octets of lines as a picture; `.scene` is what was drawn."""
-
-    def __init__(self, scene: Scene, theme: str) -> None:
-        """`scene` as `octets_view` lays it out."""
-        self.scene, self.theme = scene, theme
-        self.sentence, self.width, self.height = scene.title, scene.width, scene.height
-
-    def svg(self) -> str:
-        """The picture as SVG text, the same each time."""
-        return to_svg(self.scene, self.theme)
-
-    def png(self, scale: float = 2) -> bytes:
-        """The picture as PNG octets; ImportError where vl-convert is missing."""
-        return to_png(self.scene, scale, self.theme)
-
-
 def octets_view(
     session: Any, *, command: int | None = None, reply: int | None = None, side: str | None = None,
     rows: int = 64, page: int = 0, theme: str = "light",
-) -> Octets:  # fmt: skip
+) -> Drawing:  # fmt: skip
     """The octets of a session's lines, sixteen a row; what AUTH sent is masked.
 
     `command` shows one command and the reply that answers it, `reply` one reply, `side` only what "client" or "server" said; none
@@ -78,7 +60,7 @@ def octets_view(
     title = f"Octets of session {session.session}: {what}, {counted(size, 'octet')} in {counted(fields, 'field')}"
     if len(pages) > 1:
         title += f", page {page} of {len(pages)}"
-    return Octets(_scene(title, pages[page]), theme)
+    return Drawing(_scene(title, pages[page]), theme)
 
 
 def _chosen(

@@ -70,7 +70,7 @@ def recipients(capture: RecipientFrames, *, by: str = "domain", limit: int = 25,
         labels.append({"row": name, "label": words, "end": begun, "words": str(begun)})
         most = max(most, begun)
     names = [outcome for outcome in OUTCOMES if totals[outcome]]
-    y = alt.Y("row:N", sort=[label["row"] for label in labels], title=None,
+    y = alt.Y("row:N", sort=[str(label["row"]) for label in labels], title=None,
               axis=alt.Axis(labels=False, ticks=False, domain=False))  # fmt: skip
     room = alt.Scale(domain=[0, most * 1.08], nice=False)
     x = alt.X("start:Q", title="recipients", scale=room,
@@ -118,5 +118,5 @@ def _frame(rows: pd.DataFrame, by: str) -> pd.DataFrame:
         group = "session " + rows["session"].astype("str")
     table = pd.crosstab(group.to_numpy(), outcomes(rows).to_numpy()) if len(rows) else pd.DataFrame()
     table = table.reindex(columns=list(OUTCOMES), fill_value=0).astype("int64")
-    order = sorted(range(len(table)), key=lambda i: (-int(table.iloc[i].sum()), i))
+    order = np.argsort(-table.to_numpy().sum(axis=1), kind="stable")
     return table.iloc[order].rename_axis(index=by, columns=None).reset_index()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from smtplab.charts.chart import WIDTH, Chart, inline, nothing, styled, with_frame
@@ -28,7 +29,7 @@ def replies(capture: CaptureFrames, *, limit: int = 30, theme: str = "light") ->
 
     >>> import smtplab
     >>> replies(smtplab.open("captures/one-mail.pcap"))
-    Replies to 7 commands of 6 verbs: ... refused, most often ... after ...
+    Replies to 7 commands of 6 verbs: 0 commands refused
 
     Raises ValueError for a `limit` below 1.
     """
@@ -41,12 +42,13 @@ def replies(capture: CaptureFrames, *, limit: int = 30, theme: str = "light") ->
     if not len(frame):
         return with_frame(nothing("no commands, so no replies to them", theme), frame)
     ranked = frame.assign(refusal=frame["code"].fillna(0) >= 400)
-    shown = frame.loc[sorted(ranked.sort_values(["refusal", "count"], ascending=False, kind="stable").index[:limit])]
+    worst_first = np.lexsort((-ranked["count"].to_numpy(), ~ranked["refusal"].to_numpy(bool)))
+    shown = frame.iloc[np.sort(worst_first[:limit])]
     total, refused = int(frame["count"].sum()), ranked[ranked["refusal"]]
     sentence = f"Replies to {counted(total, 'command')} of {counted(frame['verb'].nunique(), 'verb')}: "
     sentence += f"{counted(int(refused['count'].sum()), 'command')} refused"
     if len(refused):
-        often = refused.loc[refused["count"].idxmax()]
+        often = refused.iloc[int(refused["count"].to_numpy().argmax())]
         sentence += f", most often {_kind(often)} after {visible(one_line(often['verb'], 24))}"
     bars = []
     for number, row in enumerate(shown.to_dict("records")):

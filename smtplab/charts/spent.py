@@ -43,7 +43,7 @@ def time(capture: CaptureFrames, *, session: int | Sequence[int] | None = None, 
     which = f"session {shown['session'].iloc[0]}" if len(shown) == 1 else f"{counted(len(shown), 'session')} (mean)"
     totals = {side: float(frame[side].sum()) for side in SIDES}
     whole = sum(totals.values())
-    most = frame.loc[frame[list(SIDES)].sum(axis=1).idxmax(), "phase"]
+    most = frame["phase"].iloc[int(frame[list(SIDES)].to_numpy().sum(axis=1).argmax())]
     parts = ", ".join(f"{side} {_ms(totals[side])} ({100 * totals[side] / whole:.0f} %)" for side in SIDES)
     sentence = f"Where the time of {which} went: {_ms(whole)} in all, {parts}, most in {most}"
     unknown = int(shown["rtt"].isna().sum())
@@ -123,7 +123,7 @@ def _numbers(session: int | Sequence[int] | None, count: int) -> list[int] | Non
     if session is None:
         return None
     numbers = [session] if isinstance(session, int | np.integer) else list(session)
-    wrong = [number for number in numbers if not (isinstance(number, int | np.integer) and 0 <= number < count)]
+    wrong = [number for number in numbers if not 0 <= number < count]
     if wrong or not numbers:
         allowed = f"sessions are numbered from 0 to {count - 1}" if count else "the capture has no session"
         raise ValueError(f"session={session!r}: {allowed}")

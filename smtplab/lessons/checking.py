@@ -46,13 +46,15 @@ def use(source: Any = None, session: int = 0) -> Session:
     >>> use()
     <Session 0: 192.0.2.7 to 192.0.2.25, 7 commands, quit>
     """
-    if not isinstance(source, Session):
+    if isinstance(source, Session):
+        chosen = source
+    else:
         if not isinstance(source, smtplab.Capture):
             source = smtplab.open(source or os.environ.get("SMTPLAB_CAPTURE") or shipped("captures") / FIRST)
-        source = source.session(session)
-    _DESK.session = source
+        chosen = source.session(session)
+    _DESK.session = chosen
     _DESK.wrong.clear()
-    return source
+    return chosen
 
 
 def current() -> Session:
