@@ -57,7 +57,9 @@ LOOPS = ("smtplab", "smtp", "capture", "dialogue", "frames")  # the folders that
 def cache_folder() -> pathlib.Path:
     """Where this version's machine code is kept: a folder named after every kernel's source and every compiler's version.
 
-    numba itself notices a change in a kernel's own file only: not in a function it calls, a constant, or the flags.
+    numba itself notices a change in a kernel's own file only: not in a function it calls, a constant, or the flags. And it takes
+    a file of another place or time for another one: so these are in the name, or a second installation would find the folder
+    marked as complete, and compile in silence.
     """
     import platformdirs
 
@@ -67,7 +69,7 @@ def cache_folder() -> pathlib.Path:
         text = source.read_bytes()
         # the loops, and the constants of which their files say that kernels use them
         if b"kernel" in text and source.parent.name in LOOPS:
-            digest.update(source.relative_to(package).as_posix().encode() + b"\0" + text)
+            digest.update(f"{source}\0{source.stat().st_mtime_ns}\0".encode() + text)
     versions = (platform.python_version(), np.__version__, getattr(numba, "__version__", ""), platform.machine())
     digest.update("|".join(versions).encode())
     base = os.environ.get("SMTPLAB_CACHE") or platformdirs.user_cache_dir("smtplab", appauthor=False)
