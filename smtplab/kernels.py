@@ -45,7 +45,7 @@ Slots = Annotated[Any, "int32", 1, "writable"]
 
 COMPILED = numba is not None and not numba.config.DISABLE_JIT
 READY_MARK = "ready"
-OPTIONS = {"cache": True, "nogil": True, "boundscheck": True, "no_cfunc_wrapper": True}
+OPTIONS = {"cache": True, "nogil": True, "boundscheck": True, "no_cfunc_wrapper": True, "no_rewrites": True}
 if COMPILED and hasattr(
     numba.core.options.DefaultOptions, "_nrt"
 ):  # not numba's public word: used only where it is known
@@ -103,9 +103,10 @@ def ready() -> bool:
 def compiled(function: Function, *, now: bool, **options: bool) -> Function:
     """The function with its one declared signature, compiled or loaded `now`, or when a caller is compiled.
 
-    Three choices make compiling shorter and the loops no slower: no wrappers that nobody calls; no counting of references to
-    arrays, which the caller holds anyway (a quarter of the machine's time went into it); and LLVM's first level of
-    optimisation, for each kernel is optimised again within every kernel that calls it.
+    Four choices make compiling shorter and the loops no slower: no wrappers that nobody calls; no rewriting of expressions of
+    whole arrays, for loops have none; no counting of references to arrays, which the caller holds anyway (a quarter of the
+    machine's time went into it); and LLVM's first level of optimisation, for each kernel is optimised again within every
+    kernel that calls it.
     """
     before = numba.config.CACHE_DIR, numba.config.OPT
     numba.config.CACHE_DIR = str(cache_folder())  # read when the dispatcher is made; other users of numba keep theirs
@@ -126,7 +127,7 @@ def kernel(function: Function) -> Function:
 
     Where every entry's machine code is at hand, which holds that of the kernels it calls, the kernels are not even loaded.
     """
-    return compiled(function, now=not ready()) if COMPILED else function
+    return compiled(function, now=not ready(), no_cpython_wrapper=True) if COMPILED else function
 
 
 def entry(function: Function) -> Function:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import os
 import subprocess
 import sys
@@ -21,8 +22,14 @@ def prepare() -> None:
         return
     print("smtplab: compiling its readers once for this machine, about 30 seconds ...", file=sys.stderr, flush=True)
     beside = _beside() if (os.cpu_count() or 1) > 1 else None
-    for name in HERE:
-        __import__(name)
+    collecting = gc.isenabled()
+    gc.disable()  # compiling makes millions of small objects and little rubbish: looking for it costs a second
+    try:
+        for name in HERE:
+            __import__(name)
+    finally:
+        if collecting:
+            gc.enable()
     if beside is not None:
         beside.wait()
 
@@ -33,9 +40,8 @@ def _beside() -> subprocess.Popen[bytes] | None:
     None where none can be started, which costs time only.
     """
     nothing = subprocess.DEVNULL
+    code = f"import gc; gc.disable(); import {', '.join(BESIDE)}"
     try:
-        return subprocess.Popen(
-            [sys.executable, "-P", "-c", f"import {', '.join(BESIDE)}"], stdin=nothing, stdout=nothing, stderr=nothing
-        )
+        return subprocess.Popen([sys.executable, "-P", "-c", code], stdin=nothing, stdout=nothing, stderr=nothing)
     except OSError:
         return None
