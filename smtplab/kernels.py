@@ -123,7 +123,7 @@ def compiled(function: Function, *, now: bool, **options: bool) -> Function:
 
 
 def kernel(function: Function) -> Function:
-    """Compile `function` where numba is at hand; it may be called from other kernels only.
+    """Compile `function` where numba is at hand; it may be called from other kernels only: a call from Python would crash.
 
     Where every entry's machine code is at hand, which holds that of the kernels it calls, the kernels are not even loaded.
     """
