@@ -16,6 +16,7 @@ from smtplab.capture.pcapng import FARTHEST, nanoseconds
 from smtplab.capture.read import read, reader_of
 from smtplab.capture.records import LONGEST, Place, Records
 from smtplab.errors import CaptureError
+from smtplab.kernels import entry
 
 THREE = [(b.START + n * 1001, b.frame(b"x" * n)) for n in range(3)]
 NANO = [time for time, _ in THREE]
@@ -113,16 +114,21 @@ def test_clock_of_an_interface(resolution: int | None, offset: int | None, ticks
     assert record.time[0] == time
 
 
+@entry  # a kernel can be called from a loop only
+def clock(high: int, low: int, multiply: int, divide: int, shift: int, offset: int) -> int:
+    return int(nanoseconds(high, low, multiply, divide, shift, offset))
+
+
 @given(st.integers(0, 2**64 - 1), st.integers(0, 255), st.integers(-FARTHEST, FARTHEST))
 def test_every_clock_fits_in_64_bits(ticks: int, resolution: int, offset: int) -> None:
     shift = resolution & 0x7F if resolution & 0x80 else -1
     multiply = 10 ** (9 - resolution) if resolution <= 9 else 0
     divide = 10 ** min(max(resolution - 9, 0), 18)
-    time = nanoseconds(ticks >> 32, ticks & 0xFFFFFFFF, multiply, divide, shift, 0)
+    time = clock(ticks >> 32, ticks & 0xFFFFFFFF, multiply, divide, shift, 0)
     exact = ticks * 10**9 // (2**shift if shift >= 0 else 10**resolution)
     if ticks < 2**63 and exact <= FARTHEST and resolution not in range(28, 128):
         assert exact - 1 <= time <= exact
-    late = nanoseconds(ticks >> 32, ticks & 0xFFFFFFFF, multiply, divide, shift, offset)
+    late = clock(ticks >> 32, ticks & 0xFFFFFFFF, multiply, divide, shift, offset)
     assert -(2**63) < late < 2**63
     assert late == time + offset
 
