@@ -78,7 +78,10 @@ def test_secrets_are_masked() -> None:
 def test_page_asks_nobody_and_opens_into_all_fields(tmp_path: Path) -> None:
     session = smtplab.open("captures/one-mail.pcap").session(0)
     text = session.to_html(tmp_path / "a.html").read_text()
-    assert not re.findall(r"<(?:img|link|iframe|object|embed|form|a) |\ssrc=|\shref=|@import|url\(", text)
+    assert not re.findall(r"<(?:img|link|iframe|object|embed|form) |\ssrc=|\shref=(?!\"#)|@import|url\(", text)
+    lines = set(re.findall(r' id="([^"]+)"', text))
+    rows = {item.key for item in session.ladder().scene.items if item.key}
+    assert rows == set(re.findall(r'<a href="#([^"]+)">', text)) <= lines  # each row of the ladder leads to its line
     assert text.count("<script>") == 1
     assert text.count("<details") == len(session.commands) + len(session.replies)
     for block in blocks(session).values():

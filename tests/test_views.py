@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from smtplab.charts.recipients import OUTCOMES, recipients
 from smtplab.charts.replies import replies
 from smtplab.charts.spent import time
 from smtplab.charts.timeline import timeline
+from smtplab.frames.aligned import Said
 
 OF_A_SESSION: dict[str, Callable[[Any, str], Drawing]] = {
     "timeline": lambda session, theme: timeline(session, theme=theme),
@@ -69,6 +71,15 @@ def test_a_session_beside_itself_is_equal(captures: Path) -> None:
     assert len(frame) == len(session.commands) + session.replies["lines"].sum()
     assert frame["left"].equals(frame["right"])
     assert set(frame["sign"]) == {"="}
+
+
+def test_two_captures_are_named_and_case_is_no_difference(captures: Path) -> None:
+    one, other = (smtplab.open(captures / name).session(0) for name in ("one-mail.pcap", "slow-server.pcap"))
+    picture = one.compare(other)
+    assert picture.scene.title.startswith("Session 0 of one-mail.pcap beside session 0 of slow-server.pcap: ")
+    said = Said(True, "rcpt to:<Ann@example.org>", "command-2", 0)
+    assert said.normal == replace(said, text="RCPT TO:<Ann@example.org>").normal
+    assert said.normal != replace(said, text="RCPT TO:<ann@example.org>").normal  # a local part's case may count
 
 
 def test_wrong_arguments_say_what_is_allowed(captures: Path) -> None:

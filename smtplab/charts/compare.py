@@ -36,12 +36,14 @@ class Comparison(Drawing):
 
 
 def compare(
-    one: SessionFrames, other: SessionFrames, *, rows: int = 300, page: int = 0, theme: str = "light"
-) -> Comparison:
+    one: SessionFrames, other: SessionFrames, *,
+    names: tuple[str, str] = ("", ""), rows: int = 300, page: int = 0, theme: str = "light",
+) -> Comparison:  # fmt: skip
     """What was said in two sessions, in aligned rows: `=` the same, `~` changed, `-` only left, `+` only right.
 
-    Dates, addresses, ports, queue ids and host names are expected to differ: such rows count as the same, with those
-    words underlined by dots. At most `rows` rows a picture; `page` (from 0) turns to the next.
+    Dates, addresses, ports, queue ids, host names and a verb's upper or lower case are expected to differ: such rows count as
+    the same, with those words underlined by dots. At most `rows` rows a picture; `page` (from 0) turns to the next. `names` says
+    where each session is from, by default nothing, and the names of the files where they are of two captures.
 
     >>> import smtplab
     >>> cap = smtplab.open("captures/one-mail.pcap")
@@ -59,13 +61,15 @@ def compare(
         raise ValueError(f"page={page!r}: {counted(len(pairs), 'row')} at {rows} a page have pages 0 to {pages - 1}")
     count = {sign: sum(pair.sign == sign for pair in pairs) for sign in "=~-+"}
     expected = sum(pair.expected for pair in pairs)
-    title = f"Session {one.session} beside session {other.session}: {counted(count['='], 'row')} the same, "
+    called = [
+        f"session {side.session}{f' of {name}' if name else ''}" for side, name in zip((one, other), names, strict=True)
+    ]
+    title = f"S{called[0][1:]} beside {called[1]}: {counted(count['='], 'row')} the same, "
     title += f"{count['~']} changed, {count['-']} only left, {count['+']} only right; {expected} differ as expected"
     shown = pairs[page * rows : (page + 1) * rows]
     items: list[Primitive] = [Text("title", MARGIN, 26, fit("title", title, WIDTH - 2 * MARGIN))]
-    for x, session in ((LEFT, one), (RIGHT, other)):
-        row = session.row
-        words = visible(one_line(f"session {session.session}: {row['client']} to {row['server']}"))
+    for x, name, row in ((LEFT, called[0], one.row), (RIGHT, called[1], other.row)):
+        words = visible(one_line(f"{name}: {row['client']} to {row['server']}"))
         items.append(Text("side", x, 54, fit("side", words, COLUMN)))
     y: float = TOP
     for pair in shown:
@@ -124,7 +128,7 @@ def _shown(text: str) -> str:
 def _legend(pairs: list[Pair], shown: int, left_out: int) -> Iterator[str]:
     yield "C: the client, S: the server. = the same, ~ changed (in a box), - only left, + only right; hatched: no such line."
     if any(pair.expected for pair in pairs):
-        yield "Dotted: a date, an address, a port, a queue id or a host name, expected to differ."
+        yield "Dotted: a date, an address, a port, a queue id, a host name or a verb's case, expected to differ."
     if shown < len(pairs):
         yield f"{shown} of {len(pairs)} rows are shown; page= shows others."
     if left_out:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 
 from smtplab.charts import palette
 from smtplab.charts.scene import Line, Path, Primitive, Scene, Text
@@ -15,10 +16,11 @@ from smtplab.printable import escape
 _NOT_XML = {0xFFFE: "\\xef\\xbf\\xbe", 0xFFFF: "\\xef\\xbf\\xbf"}
 
 
-def to_svg(scene: Scene, theme: str = "light", extra: palette.Sheet | None = None) -> str:
+def to_svg(scene: Scene, theme: str = "light", extra: palette.Sheet | None = None, *, linked: bool = False) -> str:
     """The scene as one SVG document.
 
-    `theme` is light or dark; `extra` adds roles to the palette's sheet (role to presentation attributes).
+    `theme` is light or dark; `extra` adds roles to the palette's sheet (role to presentation attributes). `linked` makes each row
+    that has a key a link to the place of that name (`#command-3`) in the page around it.
 
     >>> to_svg(Scene(20, 10, "t", "d", [Text("wire", 1, 8, "<b>")])).splitlines()[3][-17:-7]
     '>&lt;b&gt;'
@@ -30,7 +32,7 @@ def to_svg(scene: Scene, theme: str = "light", extra: palette.Sheet | None = Non
     size = f'width="{width}" height="{height}" viewBox="0 0 {width} {height}"'
     head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img">'
     lines = [head, f"<title>{_safe(scene.title)}</title>", f"<desc>{_safe(scene.description)}</desc>"]
-    lines += [_element(item, sheet[item.role]) for item in scene.items]
+    lines += _linked(scene.items, sheet) if linked else [_element(item, sheet[item.role]) for item in scene.items]
     return "\n".join([*lines, "</svg>"]) + "\n"
 
 
@@ -45,6 +47,13 @@ def number(value: float) -> str:
 
 def _safe(text: str) -> str:
     return escape(text.translate(_NOT_XML))
+
+
+def _linked(items: Sequence[Primitive], sheet: palette.Sheet) -> Iterator[str]:
+    """The elements, those of one row that follow each other in one link."""
+    for key, row in groupby(items, key=lambda item: item.key):
+        drawn = "\n".join(_element(item, sheet[item.role]) for item in row)
+        yield f'<a href="#{_safe(key)}">{drawn}</a>' if key else drawn
 
 
 def _attributes(pairs: Mapping[str, str]) -> str:

@@ -9,6 +9,7 @@ from difflib import SequenceMatcher
 
 from smtplab.frames.event import SessionFrames
 from smtplab.frames.exchange import exchange
+from smtplab.smtp.verbs import NUMBER
 
 MOST = 3000  # lines of each session that differ from end to end: aligning takes time that grows with their product
 LONGEST = 400  # characters of a line that are compared within it; beyond it a difference is told, not placed
@@ -23,6 +24,7 @@ EXPECTED = re.compile(
     r"|(?P<id>(?<=queued as )\S{1,60}|(?<= id=)\S{1,60}|(?<= id )\S{1,60})"
     r"|(?P<host>(?<![\w.@<-])(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,62})\.){1,6}[A-Za-z][A-Za-z-]{0,62}(?![\w@-]))"
 )
+_VERB = re.compile(r"([A-Z]{4,8})(?: +(?:FROM|TO):)?(?![^\s<])", re.IGNORECASE)
 _TOKEN = re.compile(r"\w+|\s+|.", re.DOTALL)
 
 
@@ -38,8 +40,8 @@ class Said:
 
     @property
     def normal(self) -> tuple[bool, str]:
-        """Side and text without what is expected to differ; a hello's name is that, too."""
-        return self.from_client, normalised(self.text)
+        """Side and text without what is expected to differ; a hello's name is that, too, and a verb's case (RFC 5321 2.4)."""
+        return self.from_client, normalised(upper_verb(self.text) if self.from_client else self.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,18 @@ class Pair:
     right: Said | None
     expected: bool = False
     spans: tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]] = ((), ())
+
+
+def upper_verb(line: str) -> str:
+    """A command line with its verb in upper case; a line of another kind as it is.
+
+    >>> upper_verb("mail from:<ann@example.org>"), upper_verb("c2VjcmV0")
+    ('MAIL FROM:<ann@example.org>', 'c2VjcmV0')
+    """
+    head = _VERB.match(line)
+    if head is None or head[1].upper() not in NUMBER:
+        return line
+    return head[0].upper() + line[head.end() :]
 
 
 def normalised(text: str) -> str:

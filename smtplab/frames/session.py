@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import builtins
+import pathlib
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from smtplab import schema
 from smtplab.errors import IncompleteError
+from smtplab.printable import printable
 
 if TYPE_CHECKING:
     from smtplab.frames.capture import Capture
@@ -118,7 +120,13 @@ class Session:
         """This session beside another, lines aligned; see `smtplab.charts.compare.compare`."""
         from smtplab.frames.capture import view
 
+        if self.capture is not other.capture:
+            options = {"names": (self._from(), other._from())} | options
         return view("compare")(self, other, **options)
+
+    def _from(self) -> str:
+        """The files it may be from, for a reader."""
+        return printable(", ".join(pathlib.Path(name).name for name in self.capture.files))
 
     def _view(self, name: str, options: dict[str, Any]) -> Any:
         from smtplab.frames.capture import view

@@ -10,6 +10,17 @@
     button.setAttribute("aria-pressed", String(yes));
     button.textContent = yes ? "Close all" : "Open all";
   });
+  // A link of the ladder opens what it leads to; a page opened at such an address, too.
+  const follow = () => {
+    const line = document.getElementById(location.hash.slice(1));
+    if (line && line.tagName === "DETAILS") {
+      line.open = true;
+      line.scrollIntoView();
+      line.firstElementChild.focus();
+    }
+  };
+  addEventListener("hashchange", follow);
+  follow();
   let before = [];
   addEventListener("beforeprint", () => { before = lines.map((line) => line.open); open(true); });
   addEventListener("afterprint", () => lines.forEach((line, n) => { line.open = before[n]; }));

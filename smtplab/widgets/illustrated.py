@@ -11,6 +11,8 @@ from typing import Any
 
 from smtplab.charts.blocks import MOST, Block, blocks
 from smtplab.charts.ladder import ladder
+from smtplab.charts.scene import Scene
+from smtplab.charts.svg import to_svg
 from smtplab.explain.what import explain
 from smtplab.frames.event import Event
 from smtplab.frames.exchange import exchange
@@ -31,7 +33,9 @@ _PAGE = """<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1"><meta name="referrer" content="no-referrer">
 <title>{title}</title><style>{style}</style></head>
 <body><header><h1>{title}</h1><p>{description}</p></header>
-<main><h2>The ladder</h2><div class="ladder" role="region" aria-label="The ladder" tabindex="0">{ladder}</div>
+<main><h2>The ladder</h2><p>A line of it leads to its octets below.</p>
+<div class="ladder light" role="region" aria-label="The ladder" tabindex="0">{light}</div>
+<div class="ladder dark" role="region" aria-label="The ladder" tabindex="0">{dark}</div>
 <h2>Every octet</h2>
 <p>Each line opens into its octets; each field says what it is and why it is there. What AUTH sent is masked.
 <button type="button" id="all" aria-pressed="false" hidden>Open all</button></p>
@@ -79,8 +83,13 @@ def page(session: Any) -> str:
     policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
     return markup(
         _PAGE, policy=policy, title=f"The illustrated session {session.session}", description=picture.scene.description,
-        style=Markup(_STYLE), ladder=Markup(picture.svg()), rows=joined(shown), left=left, script=Markup(_SCRIPT),
+        style=Markup(_STYLE), light=_svg(picture.scene, "light"), dark=_svg(picture.scene, "dark"),
+        rows=joined(shown), left=left, script=Markup(_SCRIPT),
     )  # fmt: skip
+
+
+def _svg(scene: Scene, theme: str) -> Markup:
+    return Markup(to_svg(scene, theme, linked=True))
 
 
 def _row(event: Event, block: Block | None, clock: Clock) -> Markup:
