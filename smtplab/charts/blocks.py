@@ -41,7 +41,7 @@ def blocks(session: Any) -> dict[str, Block]:
     """The blocks of a session by key, commands first; from the frames alone where the capture itself is not at hand."""
     try:
         streams, places = _streams(session)
-    except (CaptureError, AttributeError):
+    except CaptureError:
         return {block.key: block for block in _rebuilt(session)}
     borders = [_borders(session, from_client) for from_client in (True, False)]
     found = {}
@@ -59,6 +59,9 @@ def blocks(session: Any) -> dict[str, Block]:
 
 
 def _streams(session: Any) -> tuple[list[bytes], Any]:
+    """Both streams and the places in them; CaptureError where there are frames alone."""
+    if getattr(session, "capture", None) is None:
+        raise CaptureError("frames without their capture hold no streams")
     streams = [session.stream(side, gaps=b"\0") for side in ("client", "server")]
     return streams, session.capture.source.places(session.session)
 

@@ -113,7 +113,7 @@ def _frame(rows: pd.DataFrame, by: str) -> pd.DataFrame:
     """A row a domain or session, most recipients first, a column an outcome."""
     if by == "domain":
         paths = rows["forward_path"].fillna("").astype("str")
-        group = paths.str.rpartition("@")[2].where(paths.str.contains("@", regex=False), "").str.lower()
+        group = paths.str.replace(r"^.*@", "", regex=True).where(paths.str.contains("@", regex=False), "").str.lower()
     else:
         group = "session " + rows["session"].astype("str")
     table = pd.crosstab(group.to_numpy(), outcomes(rows).to_numpy()) if len(rows) else pd.DataFrame()
