@@ -11,8 +11,10 @@ from smtplab.errors import CaptureError
 from smtplab.explain import fields_of
 from smtplab.explain.model import Field
 from smtplab.explain.pieces import PIECES
+from smtplab.explain.records import records
 from smtplab.frames.event import cells_of, whole, word
 from smtplab.frames.exchange import reply_lines
+from smtplab.frames.places import Place
 from smtplab.printable import octets_of
 from smtplab.smtp.verbs import GREETING
 
@@ -38,7 +40,10 @@ class Block:
 
 
 def blocks(session: Any) -> dict[str, Block]:
-    """The blocks of a session by key, commands first; from the frames alone where the capture itself is not at hand."""
+    """The blocks of a session by key, commands first; from the frames alone where the capture itself is not at hand.
+
+    What TLS carried and was not decrypted is the client's block `tls` and the server's `tls-server`.
+    """
     try:
         streams, places = _streams(session)
     except CaptureError:
@@ -55,6 +60,11 @@ def blocks(session: Any) -> dict[str, Block]:
         title = f"reply {number}" + (f" to {verbs[of]}" if of is not None else ", the greeting" if number == 0 else "")
         verb = verbs[of] if of is not None else GREETING if number == 0 else "?"
         found[f"reply-{number}"] = _block(streams, places, borders, place, f"reply-{number}", title, verb)
+    for key, side in (("tls", "client"), ("tls-server", "server")):
+        begin, end = places.tls[side == "server"], len(streams[side == "server"])
+        if 0 <= begin < end:
+            place = Place(side == "server", begin, end)
+            found[key] = _block(streams, places, borders, place, key, f"what the {side} sent in TLS", "")
     return found
 
 
@@ -80,7 +90,8 @@ def _block(streams: list[bytes], places: Any, borders: Any, place: Any, key: str
     side = int(place.server)
     octets = streams[side][place.start : place.end]
     end = place.start + len(octets)
-    fields = fields_of(octets, server=key.startswith("reply"), verb=verb)
+    tls = key.startswith("tls")
+    fields = records(octets) if tls else fields_of(octets, server=key.startswith("reply"), verb=verb)
     for begin, stop in places.holes[side]:
         if begin < end and stop > place.start:
             fields = list(_with_hole(fields, max(begin - place.start, 0), min(stop - place.start, len(octets))))

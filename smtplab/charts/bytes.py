@@ -76,7 +76,10 @@ def _chosen(
     if reply is not None:
         block = _of(found, "reply", reply)
         return [block], block.title
-    keys = [event.key for event in exchange(session) if event.key in found]
+    keys = []
+    for event in exchange(session):
+        both = [event.key, "tls-server"] if event.kind == "tls" else [event.key]
+        keys += [key for key in both if key in found]
     if side is not None:
         return [found[key] for key in keys if found[key].from_client == (side == "client")], f"what the {side} said"
     return [found[key] for key in keys], "all that was said"

@@ -61,7 +61,11 @@ PIECES: dict[str, tuple[str, str]] = {
     "challenge": ("base64 that the client must answer", "RFC 4954 4"),
     "no reply code": ("a line of the server must begin with three digits; this one does not", "RFC 5321 4.2"),
     "missing": ("the capture lacks these octets; nothing is known of them", "RFC 9293 3.4"),
-    "TLS record": ("encrypted; without keys its length is all that is known", "RFC 8446 5.1"),
+    "record type": ("what the record carries; of an encrypted one only this and the length are in clear", "RFC 8446 5.1"),
+    "record version": ("kept at an old value, for boxes on the way that know no newer one", "RFC 8446 5.1"),
+    "record length": ("how many octets follow; none of them is a command", "RFC 8446 5.1"),
+    "TLS record": ("encrypted, but for the first ones of a handshake; without keys its length is what is known", "RFC 8446 5.1"),
+    "rest of TLS": ("not taken apart further here: too much of it, or no records", "RFC 8446 5.1"),
     "unread": ("octets that belong to no command and no reply", "RFC 5321 2.3.8"),
 }  # fmt: skip
 

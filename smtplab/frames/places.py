@@ -20,14 +20,18 @@ class Place(NamedTuple):
 
 
 class Places(NamedTuple):
-    """Of one session: the places of its commands and replies, by number; `holes` of the client's and the server's stream."""
+    """Of one session: the places of its commands and replies, by number; `holes` of the client's and the server's stream.
+
+    `tls`: the offsets at which TLS begins in them, -1 nowhere.
+    """
 
     commands: list[Place]
     replies: list[Place]
     holes: tuple[list[tuple[int, int]], list[tuple[int, int]]]
+    tls: tuple[int, int]
 
 
-def places(lines: Lines, session: int) -> Places:
+def places(lines: Lines, session: int, tls: tuple[int, int]) -> Places:
     """The places of one session."""
     segment = lines.segments.rows
     holes: tuple[list[tuple[int, int]], list[tuple[int, int]]] = ([], [])
@@ -50,4 +54,4 @@ def places(lines: Lines, session: int) -> Places:
                     end += stop - begin
             mine.append(Place(bool(side), start, end))
         found.append(mine)
-    return Places(found[0], found[1], holes)
+    return Places(found[0], found[1], holes, tls)

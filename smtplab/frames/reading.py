@@ -134,7 +134,8 @@ class Reading:
 
     def places(self, session: int) -> Places:
         """Where in the streams each command and each reply of a session lies."""
-        return places(self.lines, session)
+        client, server = self.wire.tls_begun[session].tolist()
+        return places(self.lines, session, (client, server))
 
     def stream(self, session: int, *, server: bool, gaps: bytes | None) -> tuple[bytes, int]:
         """A stream's octets up to its first hole, or with `gaps` put into holes; and how many octets of it are missing."""

@@ -70,9 +70,10 @@ def page(session: Any) -> str:
     clock = Clock(max((event.at for event in events), default=0))
     shown, used = [], 0
     for event in events[:LONGEST]:
-        block = found.get(event.key)
-        used += min(len(block.octets), MOST) if block else 0
-        shown.append(_row(event, block if used <= MOST_OCTETS else None, clock))
+        keys = (event.key, "tls-server") if event.kind == "tls" else (event.key,)
+        inside = [found[key] for key in keys if key in found]
+        used += sum(min(len(block.octets), MOST) for block in inside)
+        shown.append(_row(event, inside if used <= MOST_OCTETS else [], clock))
     rest = len(events) - len(shown)
     left = markup("<p>{count} left out.</p>", count=counted(rest, "row")) if rest > 0 else markup("")
     if not events:
@@ -92,7 +93,7 @@ def _svg(scene: Scene, theme: str) -> Markup:
     return Markup(to_svg(scene, theme, linked=True))
 
 
-def _row(event: Event, block: Block | None, clock: Clock) -> Markup:
+def _row(event: Event, inside: list[Block], clock: Clock) -> Markup:
     who = "client" if event.from_client else "server"
     said = one_line(event.text, 300)
     summary = markup(
@@ -101,11 +102,11 @@ def _row(event: Event, block: Block | None, clock: Clock) -> Markup:
         at=clock(event.at), unit=clock.unit, phase=event.phase, who=who, said=said, note=event.note,
     )  # fmt: skip
     kind = "refused" if event.refused else who
-    if block is None:
+    if not inside:
         return markup(
             '<div class="line {kind}" id="{key}">{summary}</div>\n', kind=kind, key=event.key, summary=summary
         )
-    body = joined([_explained(event, block), *_octets(block)])
+    body = joined([piece for block in inside for piece in (_explained(event, block), *_octets(block))])
     return markup(
         '<details class="line {kind}" id="{key}"><summary>{summary}</summary>{body}</details>\n',
         kind=kind, key=event.key, summary=summary, body=body,
@@ -114,7 +115,7 @@ def _row(event: Event, block: Block | None, clock: Clock) -> Markup:
 
 def _explained(event: Event, block: Block) -> Markup:
     """The sentences, the grammar, and what comes next."""
-    what: Any = event.verb if event.kind != "reply" else event.code
+    what: Any = "STARTTLS" if event.kind == "tls" else event.verb if event.kind != "reply" else event.code
     try:
         told = explain(what)
     except ValueError:
