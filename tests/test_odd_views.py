@@ -58,7 +58,7 @@ CAPTURES: dict[str, Callable[[], bytes]] = {
     "10 MB lines": long_lines,
 }  # fmt: skip
 OF_A_SESSION = ("ladder", "states", "timeline", "bytes")
-OF_ALL = ("phases", "latency", "time", "replies", "recipients")
+OF_ALL = ("sessions", "phases", "latency", "time", "replies", "recipients")
 
 
 @pytest.mark.parametrize("name", CAPTURES)

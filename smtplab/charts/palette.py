@@ -86,6 +86,9 @@ MARKS: dict[str, str] = dict(
 )  # fmt: skip
 
 
+# Solid marks for groups that have no colour of their own: Okabe-Ito, readable on a light and on a dark page; the last is `other`.
+CATEGORIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#8c8c8c")
+
 # What would vanish on a dark page, and its stand-in there.
 _DARK_MARKS = {"quit": "#5f6875"}
 

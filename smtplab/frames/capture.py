@@ -29,6 +29,7 @@ VIEWS: dict[str, str] = {
     "to_html": "smtplab.widgets.illustrated:to_html",
     "states": "smtplab.charts.states:states",
     "interact": "smtplab.widgets.scene_view:interact",
+    "brush": "smtplab.widgets.brushed:brush",
     "explore": "smtplab.widgets.explorer:explore",
     "timeline": "smtplab.charts.timeline:timeline",
     "compare": "smtplab.charts.compare:compare",
@@ -37,6 +38,7 @@ VIEWS: dict[str, str] = {
     "plot.time": "smtplab.charts.spent:time",
     "plot.replies": "smtplab.charts.replies:replies",
     "plot.recipients": "smtplab.charts.recipients:recipients",
+    "plot.sessions": "smtplab.charts.crowd:crowd",
 }
 
 
@@ -100,7 +102,7 @@ class FrameProperty:
 
 
 class Plot:
-    """Charts of all sessions: `phases()`, `latency()`, `time()`, `replies()` and `recipients()`."""
+    """Charts of all sessions: `sessions()`, `phases()`, `latency()`, `time()`, `replies()` and `recipients()`."""
 
     def __init__(self, capture: Capture) -> None:
         self._capture = capture
@@ -124,6 +126,13 @@ class Plot:
     def recipients(self, **options: Any) -> Any:
         """Recipients and what became of them; see `smtplab.charts.recipients.recipients`."""
         return view("plot.recipients")(self._capture, **options)
+
+    def sessions(self, **options: Any) -> Any:
+        """Each session as a point, by start and duration or another measure; see `smtplab.charts.crowd.crowd`.
+
+        A rectangle drawn over the live one (`.interact()`) chooses sessions: its `.frame` holds them.
+        """
+        return view("plot.sessions")(self._capture, **options)
 
 
 class Capture:
