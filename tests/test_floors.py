@@ -25,8 +25,8 @@ FLOORS = {
     "charts": 5,
     "__init__": 5,  # the names that users meet
     "lab": 5,
-    "cli": 6, "widgets": 6, "lessons": 6,
-    "__main__": 7,
+    "cli": 6, "widgets": 6,
+    "lessons": 7, "__main__": 7,
 }  # fmt: skip
 
 SOCKETS = {"socket", "ssl", "asyncio", "selectors", "socketserver", "http", "urllib"}

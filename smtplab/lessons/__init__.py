@@ -1,7 +1,9 @@
-"""Questions of the lessons: asked and answered from whatever capture is loaded."""
+"""The lessons' questions, asked and answered from whatever capture is loaded, and the stage on which answers light up."""
 
 from smtplab.lessons.asking import ask, predict
-from smtplab.lessons.checking import Verdict, check, use
-from smtplab.lessons.question import QUESTIONS, Question
+from smtplab.lessons.checking import Verdict, check, current, use
+from smtplab.lessons.question import Question
+from smtplab.lessons.questions import QUESTIONS
+from smtplab.lessons.stage import choose, say, stage
 
-__all__ = ["QUESTIONS", "Question", "Verdict", "ask", "check", "predict", "use"]
+__all__ = ["QUESTIONS", "Question", "Verdict", "ask", "check", "choose", "current", "predict", "say", "stage", "use"]

@@ -7,7 +7,7 @@ from typing import Any
 from smtplab.frames.event import whole, word
 from smtplab.frames.exchange import reply_lines
 from smtplab.frames.session import Session
-from smtplab.lessons.checking import check, question_of, shown
+from smtplab.lessons.checking import check, light, question_of, shown
 
 # Labels, never HTML: what a server said stands in some of the words.
 
@@ -33,10 +33,13 @@ def ask(name: str) -> Any:
 def predict(session: Session, number: int) -> Any:
     """Ask for the code of the reply of that number, after the command it answers; the reply is then revealed.
 
+    A negative number counts from the last reply.
+
     Raises ValueError where the session has no such reply with a code.
     """
     from ipywidgets import Text
 
+    number += len(session.replies) if number < 0 else 0
     rows = session.replies[session.replies["reply"] == number]
     code = whole(rows["code"].iloc[0]) if len(rows) else None
     if code is None:
@@ -49,6 +52,7 @@ def predict(session: Session, number: int) -> Any:
     def told(answer: str) -> tuple[str, str]:
         guess = answer.strip()
         verdict = "Right" if guess == str(code) else "Same first digit" if guess[:1] == str(code)[0] else "No"
+        light(f"reply-{number}")
         return f"{verdict}: the server said {said}", f"reply-{number}"
 
     return _box(f"Which code will the server send {asked}?", Text(description="Code"), told)
@@ -72,6 +76,9 @@ def _box(words: str, control: Any, told: Any) -> Any:
             if isinstance(bundle, dict):
                 bundle["text/plain"] = words
             return bundle
+
+        def __repr__(self) -> str:
+            return words
 
     button, line = Button(description="Check"), Label("")
     box = Asked([Label(words), control, button, line])

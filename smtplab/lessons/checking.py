@@ -9,10 +9,12 @@ from typing import Any
 import smtplab
 from smtplab.frames.session import Session
 from smtplab.lab import shipped
-from smtplab.lessons.question import QUESTIONS, Question
+from smtplab.lessons.question import Question
+from smtplab.lessons.questions import QUESTIONS
 from smtplab.printable import one_line, visible
 
 FIRST = "one-mail.pcap"
+CANNOT_TELL = "This session cannot tell: try another capture."
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,33 +30,48 @@ class Verdict:
 
 
 class _Desk:
-    """The session that the questions are about, and how often each was answered wrongly."""
+    """The session that the questions are about, how often each was answered wrongly, and the views that show answers."""
 
     def __init__(self) -> None:
         self.session: Session | None = None
         self.wrong: dict[str, int] = {}
+        self.views: list[Any] = []
 
 
 _DESK = _Desk()
 
 
-def use(source: Any = None, session: int = 0) -> Session:
+def use(source: Any = None, session: int = 0, *, otherwise: str = FIRST) -> Session:
     """Choose what the questions are about: a capture, a session, or anything that `smtplab.open` takes.
 
-    None takes the capture that `SMTPLAB_CAPTURE` names, else the first of those that came with smtplab.
+    None takes the capture that `SMTPLAB_CAPTURE` names, its first session; else the one called `otherwise` among those that came
+    with smtplab, and of it session `session`.
 
     >>> use()
     <Session 0: 192.0.2.7 to 192.0.2.25, 7 commands, quit>
+
+    Raises ValueError where the capture has no session.
     """
+    chosen: Session
     if isinstance(source, Session):
         chosen = source
     else:
         if not isinstance(source, smtplab.Capture):
-            source = smtplab.open(source or os.environ.get("SMTPLAB_CAPTURE") or shipped("captures") / FIRST)
+            yours = os.environ.get("SMTPLAB_CAPTURE")
+            session = 0 if source is None and yours else session
+            source = smtplab.open(source or yours or shipped("captures") / otherwise)
+        if not len(source):
+            raise ValueError(f"{', '.join(source.files) or 'the capture'}: no SMTP session in it; take another capture")
         chosen = source.session(session)
     _DESK.session = chosen
     _DESK.wrong.clear()
+    _DESK.views.clear()
     return chosen
+
+
+def shows(view: Any) -> None:
+    """From now on that view lights up the row that answers a question; anything with a trait `selected` will do."""
+    _DESK.views.append(view)
 
 
 def current() -> Session:
@@ -72,6 +89,8 @@ def question_of(name: str) -> Question:
 def check(name: str, answer: object) -> Verdict:
     """Whether that answers the question; at first a hint, after a second wrong answer the answer and its reason.
 
+    Once it is answered, the row that shows it lights up in the views of `stage`.
+
     >>> _ = use()
     >>> check("q2", 250)
     Not yet. Three digits at the head of the first reply.
@@ -81,15 +100,27 @@ def check(name: str, answer: object) -> Verdict:
     question = question_of(name)
     found = question.answer(current())
     if found is None:
-        return Verdict(None, "This session cannot tell: try another capture.")
+        return Verdict(None, CANNOT_TELL)
     expected, key = found
-    if plain(answer) == plain(expected):
-        _DESK.wrong.pop(name, None)
-        return Verdict(True, f"Right: {shown(expected)}. {question.reason}", key)
-    _DESK.wrong[name] = _DESK.wrong.get(name, 0) + 1
+    right = plain(answer) == plain(expected) or _near(answer, expected, question.near)
+    _DESK.wrong[name] = 0 if right else _DESK.wrong.get(name, 0) + 1
     if _DESK.wrong[name] == 1:
         return Verdict(False, f"Not yet. {question.hint}")
-    return Verdict(False, f"It is {shown(expected)}. {question.reason}", key)
+    light(key)
+    return Verdict(right, f"{'Right:' if right else 'It is'} {shown(expected) or 'nothing'}. {question.reason}", key)
+
+
+def light(key: str) -> None:
+    """Light up the row of that key in the views of `stage`."""
+    for view in _DESK.views:
+        view.selected = key
+
+
+def _near(answer: object, expected: str, share: float) -> bool:
+    try:
+        return share > 0 and abs(float(str(answer)) - float(expected)) <= share * float(expected)
+    except ValueError:
+        return False
 
 
 def plain(answer: object) -> str:

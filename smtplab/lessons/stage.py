@@ -1,0 +1,115 @@
+"""What a lesson shows: linked views of its session, sentences with computed numbers, and another capture to be chosen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from smtplab.charts.picture import one_of
+from smtplab.lab import KINDS, shipped
+from smtplab.lessons.checking import current, shows, use
+from smtplab.markup import markup
+from smtplab.printable import visible
+
+VIEWS = ("ladder", "states", "bytes", "timeline")
+TALLEST = 460  # px of each view, beyond which it scrolls: two of them and a question fit a screen
+ROWS = 60  # of a ladder, and of the octets: a saved notebook keeps them
+
+
+class Said:
+    """A sentence with numbers in it that were computed; whatever is put into it is text."""
+
+    def __init__(self, template: str, **values: object) -> None:
+        """`template` has names in braces."""
+        self._html = markup("<p>{words}</p>", words=template.format(**values))
+        self._text = visible(template.format(**values))
+
+    def __repr__(self) -> str:
+        return self._text
+
+    def _repr_html_(self) -> str:
+        return self._html
+
+
+def say(template: str, **values: object) -> Said:
+    """A sentence about the loaded capture.
+
+    >>> say("{count} commands", count=7)
+    7 commands
+    """
+    return Said(template, **values)
+
+
+def stage(*views: str, **options: Any) -> Any:
+    """Live views of the lesson's session below each other, linked: a row that is chosen in one is chosen in all.
+
+    `views` are ladder, states, bytes and timeline, by default ladder alone; `options` go to the octets (`reply=1`). Answers light
+    up in them. Where no kernel runs, the first of them is a picture.
+
+    >>> stage("ladder", "states")
+    Ladder of session 0: ...
+
+    Raises ValueError for a view that is none.
+    """
+    from ipywidgets import VBox
+
+    from smtplab.widgets.scene_view import SceneView, beside, linked
+
+    session = current()
+    pictures = []
+    for name in views or ("ladder",):
+        one_of("view", name, VIEWS)
+        given = options if name == "bytes" else {"rows": ROWS} if name == "ladder" else {}
+        pictures.append(getattr(session, name)(**given))
+
+    class Stage(VBox):  # type: ignore[misc]
+        def __repr__(self) -> str:
+            return str(pictures[0].sentence)
+
+        def _repr_mimebundle_(self, **about: Any) -> Any:
+            shown = super()._repr_mimebundle_(**about)
+            still, size = pictures[0]._repr_mimebundle_()
+            return shown if shown is None else (beside(shown, still), size)
+
+    scenes = [SceneView(picture, tallest=TALLEST) for picture in pictures]
+    box = Stage(scenes)
+    box.links = linked(*scenes)
+    shows(scenes[0])
+    return box
+
+
+def choose() -> Any:
+    """A list of the captures that came with smtplab and a field for a path: what is chosen, the lesson is about from then on.
+
+    The cells below have to be run again, for they show what was loaded before.
+
+    >>> choose().children[0].description
+    'capture'
+    """
+    from ipywidgets import Button, Combobox, HBox, Label
+
+    folder = shipped("captures")
+    names = sorted(path.name for path in folder.glob(KINDS["captures"]))
+    field = Combobox(
+        options=names, placeholder="one of the list, or a path", description="capture", layout={"width": "420px"}
+    )
+    button, line = Button(description="Load"), Label("")
+
+    def load(_: object) -> None:
+        path = folder / field.value if field.value in names else field.value
+        try:
+            chosen = use(path or None)
+        except (OSError, ValueError) as error:
+            line.value = visible(str(error))
+            return
+        line.value = f"{chosen!r}: now run the cells below again"
+
+    class Chooser(HBox):  # type: ignore[misc]
+        def __repr__(self) -> str:
+            return "Choose another capture, then run the cells below again."
+
+        def _repr_mimebundle_(self, **about: Any) -> Any:
+            shown = super()._repr_mimebundle_(**about)
+            return shown if shown is None else {**shown, "text/plain": repr(self)}
+
+    button.on_click(load)
+    return Chooser([field, button, line])
