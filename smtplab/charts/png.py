@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import math
-import struct
-import zlib
+
+from PIL import Image
 
 from smtplab.charts import palette
 from smtplab.charts.scene import Scene
 from smtplab.charts.svg import to_svg
 
 # Text is what takes the time, about 1.2 ms each at any scale; pixels take memory (4 octets each while drawing) and room
-# in the notebook: 16 million of a ladder are about 2 MB of PNG.
+# in the notebook: 16 million of a ladder are about 1 MB of PNG.
 MOST_PIXELS = 16_000_000
 # Browsers draw no image taller or wider than this many pixels (Firefox 32767, Chromium 65535).
 MOST_SIDE = 32_000
@@ -51,27 +52,18 @@ def svg_to_png(svg: str, scale: float) -> bytes:
 
 
 def slim(png: bytes) -> bytes:
-    """The same picture with its pixels packed harder: resvg packs for speed, and notebooks keep pictures for years.
+    """The same picture with at most 256 colours: resvg packs for speed, and notebooks keep pictures for years.
 
-    Measured: 925 kB become 297 kB in 0.12 s. Chunks other than IDAT stay as they are (PNG, ISO 15948 5.3).
+    Flat areas keep their colours exactly, the edges of letters have fewer shades. Measured: 1,287 kB become 571, and 306 become
+    140. What is transparent anywhere is left as it is.
 
-    >>> png = to_png(Scene(20, 10, "t", "d"))
-    >>> slim(png) == png  # `to_png` has done it
+    >>> len(slim(to_png(Scene(20, 10, "t", "d")))) < 1000
     True
     """
-    chunks, packed, place = [png[:8]], [], 8
-    while place < len(png):
-        (size,) = struct.unpack(">I", png[place : place + 4])
-        kind, data = png[place + 4 : place + 8], png[place + 8 : place + 8 + size]
-        if kind == b"IDAT":
-            packed.append(data)
-        else:
-            if packed and kind == b"IEND":
-                chunks.append(_chunk(b"IDAT", zlib.compress(zlib.decompress(b"".join(packed)), 6)))
-            chunks.append(png[place : place + size + 12])
-        place += size + 12
-    return b"".join(chunks)
-
-
-def _chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    image = Image.open(io.BytesIO(png))
+    if image.mode == "RGBA" and image.getchannel("A").getextrema()[0] != 255:
+        return png
+    packed = io.BytesIO()
+    few = image.convert("RGB").quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    few.save(packed, "PNG")
+    return packed.getvalue()

@@ -46,7 +46,8 @@ def predict(session: Session, number: int) -> Any:
         raise ValueError(f"no reply {number} with a code: session {session.session} has {len(session.replies)} replies")
     command = whole(rows["command"].iloc[0])
     lines = session.commands.loc[session.commands["command"] == command, "line"].tolist() if command is not None else []
-    asked = f"after {shown(word(lines[0]))}" if lines else "when nothing was asked"
+    line = shown(word(lines[0])) if lines else ""
+    asked = "when nothing was asked" if not lines else "after the lone dot" if line == "." else f"after {line}"
     said = shown(reply_lines(word(rows["text"].iloc[0]), code)[0])
 
     def told(answer: str) -> tuple[str, str]:

@@ -69,6 +69,15 @@ def use(source: Any = None, session: int = 0, *, otherwise: str = FIRST) -> Sess
     return chosen
 
 
+def example(name: str, session: int = 0) -> Session:
+    """A session of one of the captures that came with smtplab, to be looked at beside the lesson's own.
+
+    >>> example("greeting-554.pcap").replies.code[0]
+    554
+    """
+    return smtplab.open(shipped("captures") / name).session(session)
+
+
 def shows(view: Any) -> None:
     """From now on that view lights up the row that answers a question; anything with a trait `selected` will do."""
     _DESK.views.append(view)

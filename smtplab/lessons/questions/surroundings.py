@@ -65,32 +65,29 @@ def _lasted(session: Session) -> Found:
     return None if pd.isna(duration) else (f"{duration.total_seconds():.3g}", "")
 
 
-def _medians(session: Session) -> pd.Series[float]:
-    """Milliseconds at the median between a command and its reply, by server."""
+def _long_waits(session: Session) -> pd.DataFrame:
+    """The commands of the whole capture whose reply took a second or more, with `server`."""
     capture = session.capture
-    rows = capture.commands[capture.commands["latency"].notna()]
-    servers = rows["session"].map(capture.sessions.set_index("session")["server"]).astype("str")
-    return pd.Series(milliseconds(rows["latency"])).groupby(servers.to_numpy()).median()
-
-
-def _slow_server(session: Session) -> Found:
-    medians = _medians(session)
-    return (str(medians.idxmax()), "") if len(medians) > 1 else None
-
-
-def _slow_verb(session: Session) -> Found:
-    capture = session.capture
-    found = _slow_server(session)
-    if found is None:
-        return None
-    inside = capture.sessions.loc[capture.sessions["server"] == found[0], "session"]
-    rows = capture.commands[capture.commands["session"].isin(inside) & capture.commands["latency"].notna()]
-    return str(rows["latency"].groupby(rows["verb"].astype("str").to_numpy()).median().idxmax()), ""
+    rows: pd.DataFrame = capture.commands[capture.commands["latency"] >= pd.Timedelta(1, "s")]
+    return rows.assign(server=rows["session"].map(capture.sessions.set_index("session")["server"]).astype("str"))
 
 
 def _slow_sessions(session: Session) -> Found:
-    slowest = session.capture.commands.groupby("session")["latency"].max().dropna()
-    return (str(int((slowest.dt.total_seconds() >= 1).sum())), "") if len(slowest) else None
+    if not session.capture.commands["latency"].notna().any():
+        return None
+    return str(_long_waits(session)["session"].nunique()), ""
+
+
+def _slow_server(session: Session) -> Found:
+    waits = _long_waits(session)
+    return (str(waits.groupby("server")["session"].nunique().idxmax()), "") if len(waits) else None
+
+
+def _slow_verb(session: Session) -> Found:
+    waits, server = _long_waits(session), _slow_server(session)
+    if server is None:
+        return None
+    return str(waits.loc[waits["server"] == server[0], "verb"].astype("str").value_counts().idxmax()), ""
 
 
 def _sessions(session: Session) -> Found:
@@ -127,8 +124,8 @@ QUESTIONS = (
              "A session is one TCP connection that spoke SMTP, however many mails it carried.", _sessions),
     Question("q48", "In how many sessions did some reply take a second or more?", "The points above 1,000 ms.",
              "One slow reply in a session is enough to make someone wait.", _slow_sessions),
-    Question("q49", "Which server is slowest at the median?", "Group `latency` by the server of its session.",
-             "The median is what is usual: a few long waits do not move it.", _slow_server),
-    Question("q50", "And which verb is slowest there, at the median?", "Group that server's commands by verb.",
-             "Each verb makes the server do something else: look up a name, ask a filter, write to a disk.", _slow_verb),
+    Question("q49", "Which server has most of the sessions with such a wait?", "Group those sessions by `server`.",
+             "One server with many is a fault to be looked for there; many servers with one each is not.", _slow_server),
+    Question("q50", "After which verb do these waits come there most often?", "Group that server's long waits by verb.",
+             "Each verb makes a server do something else: look up a name, ask a filter, write to a disk.", _slow_verb),
 )  # fmt: skip
