@@ -11,7 +11,10 @@ from smtplab.markup import markup
 from smtplab.printable import visible
 
 VIEWS = ("ladder", "states", "bytes", "timeline")
-TALLEST = 460  # px of each view, beyond which it scrolls: two of them and a question fit a screen
+TALLEST, WHOLE = (
+    460,
+    700,
+)  # px to which a long view is cut, to scroll; one that is hardly longer (the map of states) is seen whole
 ROWS = 60  # of a ladder, and of the octets: a saved notebook keeps them
 
 
@@ -70,7 +73,7 @@ def stage(*views: str, **options: Any) -> Any:
             still, size = pictures[0]._repr_mimebundle_()
             return shown if shown is None else (beside(shown, still), size)
 
-    scenes = [SceneView(picture, tallest=TALLEST) for picture in pictures]
+    scenes = [SceneView(picture, tallest=0 if picture.height <= WHOLE else TALLEST) for picture in pictures]
     box = Stage(scenes)
     box.links = linked(*scenes)
     shows(scenes[0])
