@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 from builders import Conversation, pcap
 from speaking import ENVELOPE, HELLO, QUIT, quietly, talk
@@ -13,7 +14,7 @@ import smtplab
 from smtplab import schema
 from smtplab.capture import spill
 from smtplab.capture.wanted import Wanted
-from smtplab.frames import converting, unread
+from smtplab.frames import converting, merging, parts, unread
 
 CAPTURES = Path(__file__).parent.parent / "captures"
 NAMES = (
@@ -79,6 +80,43 @@ def test_a_session_over_every_piece(tmp_path: Path) -> None:
 def test_files_are_one_capture(tmp_path: Path) -> None:
     paths = [CAPTURES / name for name in ("three-mails.pcap", "one-mail.pcap", "lmtp.pcap")]
     equal(converted(paths, tmp_path, 17), smtplab.open(paths))
+
+
+@pytest.mark.parametrize(("rows", "octets"), [(8, 1 << 20), (64, 1000)])
+def test_what_is_merged_at_once_changes_nothing(
+    rows: int, octets: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parts, "ROWS", 3)
+    monkeypatch.setattr(merging, "ROWS", rows)
+    monkeypatch.setattr(merging, "OCTETS", octets)
+    together = interleaved(9)
+    equal(converted(together, tmp_path / "together", 40), smtplab.open(together))
+    paths = [CAPTURES / name for name in ("three-mails.pcap", "auth-login.pcap", "reset-in-content.pcap")]
+    equal(converted(paths, tmp_path / "paths", 25), quietly(paths))
+
+
+def test_files_of_the_same_times(tmp_path: Path) -> None:
+    """Rotated too fast, or captured at two places at once: of packets of one time, those of the file read first come first."""
+    talks = [talk(*HELLO, *ENVELOPE, *QUIT, client=40000 + n).records for n in range(3)]
+    when, octets_ = talk(*HELLO, client=41000).records[0]
+    files = [talks[0], [(when - 2 * 10**9, octets_), *talks[1]], [(when - 10**9, octets_), *talks[2]]]
+    octets = [pcap(records) for records in files]
+    equal(converted(octets, tmp_path, 7), smtplab.open(octets))
+
+
+def test_rows_of_a_part_are_found_by_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parts, "ROWS", 4)
+    table = pa.table(
+        {"session": pa.array([None, *range(9)], pa.int64()), "text": pa.array("abcdefghij", pa.large_string())}
+    )
+    part = parts.Part(tmp_path / "part", table)
+    assert part.starts.tolist() == [0, 4, 8, 10]
+    for low in range(11):
+        for high in range(low, 11):
+            assert part.rows(low, high).to_pylist() == table.slice(low, high - low).to_pylist()
+    assert part.column("session").tolist() == [-1, *range(9)]
+    assert part.firsts(["session"]).column(0).to_pylist() == [None, 3, 7]
+    assert part.octets(0, 10) == sum(batch.nbytes for batch in table.to_batches(max_chunksize=4))
 
 
 def test_connections_that_are_no_sessions(tmp_path: Path) -> None:

@@ -76,7 +76,8 @@ class Pieces:
         total = reached = 0
         secrets: list[bytes] = []
         behind = []  # packets whose octets are not in the files
-        for reader in self._opened.readers():
+        readers = self._opened.readers()
+        for reader in readers:
             for count in columns.read(reader, self._opened.damage):
                 total += count
                 taken = columns.taken()
@@ -87,6 +88,8 @@ class Pieces:
                 if not here.all():
                     behind.append((taken, number, ~here))
             secrets += reader.secrets
+        # of each file, by its number, the place in which it is read
+        self.order: Integers = np.argsort([reader.place.number for reader in readers]).astype(np.int64)
         self.whole = packets(self._opened, columns, columns.taken(), total, secrets)
         for taken, number, there in behind:
             self._note(self.whole.buf, taken, number, there)
