@@ -2,8 +2,7 @@
 
 Each piece gives the frames of the connections that are over by then, whole ones, which are made as any others are. What
 they lack is their place among all sessions, which is known at the end only: then the parts are merged, some sessions at a
-time. The result is that of reading everything at once, with two exceptions, for both of which all connections would have to be
-kept: a finding about connections that never became sessions stands once a piece, and knows only that piece's ports.
+time. The result is that of reading everything at once. Connections that never became sessions are told of with the last piece.
 """
 
 from __future__ import annotations
@@ -24,6 +23,7 @@ from smtplab.capture.connections import connections
 from smtplab.capture.packets import Integers
 from smtplab.capture.pieces import PIECE, Pieces, behind
 from smtplab.capture.wanted import Wanted, without
+from smtplab.dialogue.unspoken import Gathered
 from smtplab.frames import merging
 from smtplab.frames.capture import Capture
 from smtplab.frames.parts import Part
@@ -57,8 +57,7 @@ class Conversion:
         packets = lines.packets
         file = self._pieces.order[packets.file_of(packets.ip[first].astype(np.int64))]
         made = Made({}, packets.time[first], file, packets.frame[first].astype(np.int64))
-        for rule, count in reading.strays().items():
-            self._strays[rule] = self._strays.get(rule, 0) + count
+        self._strays = reading.strays()
         capture = Capture(reading)
         for name in schema.FRAMES:
             made.parts[name] = Part(self._beside / f"{name}-{len(self._made)}", table_of(capture.frame(name)))
@@ -106,6 +105,7 @@ def convert(
     folder.mkdir(parents=True, exist_ok=True)
     with plain_pool(), tempfile.TemporaryDirectory(prefix=".parts-", dir=folder) as parts:
         conversion = Conversion(pieces, folder, pathlib.Path(parts))
+        gathered = Gathered()
         waiting, damage = pieces.whole, pieces.whole.damage
         for one in pieces:
             packets = behind(waiting, one.packets)
@@ -113,7 +113,11 @@ def convert(
             over = pieces.over(packets, found, one)
             (done, ended), waiting = without(packets, found, over), without(packets, found, ~over)[0]
             del packets, found
-            conversion.add(Reading(replace(done, damage=damage), wanted, ended, secrets=secrets, tick=tick))
+            done = replace(done, damage=damage)
+            reading = Reading(done, wanted, ended, secrets=secrets, tick=tick, gathered=gathered)
+            if one.last:
+                reading.lines.unspoken = gathered.unspoken()
+            conversion.add(reading)
             damage = []  # that of all files stands in the first part, and is warned of once
             pieces.piece = max(piece, len(waiting))  # so that a long session is not gone through at each piece
         conversion.finish()
