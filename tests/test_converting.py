@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
-from builders import Conversation, pcap
+from builders import ACK, RST, START, SYN, Conversation, Record, ethernet, ip, pcap, tcp
 from speaking import ENVELOPE, HELLO, QUIT, quietly, talk
 
 import smtplab
 from smtplab import schema
 from smtplab.capture import spill
 from smtplab.capture.wanted import Wanted
-from smtplab.frames import converting, unread
+from smtplab.frames import converting, merging, parts, unread
 
 CAPTURES = Path(__file__).parent.parent / "captures"
 NAMES = (
@@ -81,10 +83,88 @@ def test_files_are_one_capture(tmp_path: Path) -> None:
     equal(converted(paths, tmp_path, 17), smtplab.open(paths))
 
 
-def test_connections_that_are_no_sessions(tmp_path: Path) -> None:
-    octets = pcap(Conversation(ports=(40000, 25)).records)
-    stored = converted(octets, tmp_path, 1)
-    assert stored.findings.rule.to_list() == smtplab.open(octets).findings.rule.to_list() == ["connection-silent"]
+@pytest.mark.parametrize(("rows", "octets"), [(8, 1 << 20), (64, 1000)])
+def test_what_is_merged_at_once_changes_nothing(
+    rows: int, octets: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parts, "ROWS", 3)
+    monkeypatch.setattr(merging, "ROWS", rows)
+    monkeypatch.setattr(merging, "OCTETS", octets)
+    together = interleaved(9)
+    equal(converted(together, tmp_path / "together", 40), smtplab.open(together))
+    paths = [CAPTURES / name for name in ("three-mails.pcap", "auth-login.pcap", "reset-in-content.pcap")]
+    equal(converted(paths, tmp_path / "paths", 25), quietly(paths))
+
+
+def test_files_of_the_same_times(tmp_path: Path) -> None:
+    """Rotated too fast, or captured at two places at once: of packets of one time, those of the file read first come first."""
+    talks = [talk(*HELLO, *ENVELOPE, *QUIT, client=40000 + n).records for n in range(3)]
+    when, octets_ = talk(*HELLO, client=41000).records[0]
+    files = [talks[0], [(when - 2 * 10**9, octets_), *talks[1]], [(when - 10**9, octets_), *talks[2]]]
+    octets = [pcap(records) for records in files]
+    equal(converted(octets, tmp_path, 7), smtplab.open(octets))
+
+
+def test_rows_of_a_part_are_found_by_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parts, "ROWS", 4)
+    table = pa.table(
+        {"session": pa.array([None, *range(9)], pa.int64()), "text": pa.array("abcdefghij", pa.large_string())}
+    )
+    part = parts.Part(tmp_path / "part", table)
+    assert part.starts.tolist() == [0, 4, 8, 10]
+    for low in range(11):
+        for high in range(low, 11):
+            assert part.rows(low, high).to_pylist() == table.slice(low, high - low).to_pylist()
+    assert part.column("session").tolist() == [-1, *range(9)]
+    assert part.firsts(["session"]).column(0).to_pylist() == [None, 3, 7]
+    assert part.octets(0, 10) == sum(batch.nbytes for batch in table.to_batches(max_chunksize=4))
+
+
+def scan(hosts: int, port: int = 25) -> list[Record]:
+    """A SYN of each host, the first seven times as often, and some that are refused."""
+    records = []
+    for n in range(hosts):
+        ends = f"10.1.{n // 250}.{n % 250}", f"10.2.0.{n % 7}"
+        for k in range(1 + 6 * (n == 0)):
+            ports, when = (41000 + k, port), START + (n + 900 * k) * 10**6
+            records.append((when, ethernet(ip(tcp(b"", ports, seq=100, flags=SYN), ends))))
+            if n % 3 == 1:
+                refused = ip(tcp(b"", ports[::-1], seq=0, flags=RST | ACK), ends[::-1])
+                records.append((when + 10**5, ethernet(refused)))
+    return records
+
+
+@pytest.mark.parametrize("held", [1 << 15, 10])
+def test_connections_that_are_no_sessions(held: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are told of once, and those to a port on which SMTP is found later too."""
+    monkeypatch.setattr(spill, "MOST_ROWS", held)
+    later = Conversation(ports=(40000, 10025), time=START + 20 * 10**9)
+    later.server(b"220 mx1.example.org ESMTP\r\n").client(b"QUIT\r\n").server(b"221 bye\r\n")
+    silent = Conversation(ports=(40000, 25)).records
+    few, many = scan(20, port=10025), scan(700)
+    for n, records in enumerate(([*few, *silent, *later.records], [*few, *many, *later.records], silent)):
+        octets = pcap(sorted(records), nano=True)
+        stored, whole = converted(octets, tmp_path / str(n), 50), smtplab.open(octets)
+        equal(stored, whole)
+        assert stored.source.strays() == whole.source.strays() != {}
+
+
+def test_rows_of_equal_keys_are_met_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = np.arange(3000).reshape(1000, 3) // 30 % 40
+    parts: dict[int, list[list[list[int]]]] = {}
+    for held in (10**6, 1, 64):
+        monkeypatch.setattr(spill, "MOST_ROWS", held)
+        rows = spill.Rows(1, 3)
+        for n in range(0, 1000, 100):
+            rows.add(given[n : n + 100])
+        parts[held] = [part.tolist() for part in rows]
+        assert sorted(row for part in rows for row in part.tolist()) == sorted(given.tolist()), "as often as wanted"
+        keys = [key for part in parts[held] for key in {row[0] for row in part}]
+        assert len(keys) == len(set(keys)) == 40
+        assert sorted(rows.having(7).tolist()) == sorted(given[given[:, 0] == 7].tolist()) != []
+        assert rows.having(-1).shape == (0, 3)
+    assert len(parts[10**6]) == 1
+    assert sum(map(bool, parts[1])) > 10
 
 
 def test_a_large_capture_is_read_when_it_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,14 +6,20 @@ The file has no name any more when it is written, and is mapped: what is not bei
 from __future__ import annotations
 
 import mmap
+import os
 import tempfile
+import weakref
+from collections.abc import Iterator
 from typing import IO
 
 import numpy as np
+from numpy.typing import NDArray
 
 from smtplab.capture.packets import Octets
 
 SMALL = 64 << 20  # octets that are kept in memory
+MOST_ROWS = 1 << 15  # of `Rows` that are kept in memory
+FILES = 64  # a power of two
 
 
 class Growing:
@@ -54,3 +60,68 @@ def room(octets: int) -> Octets:
     with tempfile.TemporaryFile() as file:
         file.truncate(octets)
         return np.frombuffer(mmap.mmap(file.fileno(), octets), np.uint8)
+
+
+class Rows:
+    """Rows of whole numbers, in memory while they are few, then in files, each row in one that its first `keys` fields choose.
+
+    So rows of equal keys are met together, though never all rows are in memory: iterating, as often as wanted, gives a file's rows
+    at a time. A stranger cannot choose keys that fall into one file.
+    """
+
+    def __init__(self, keys: int, fields: int) -> None:
+        self._keys = keys
+        self._held = [np.empty((0, fields), np.int64)]
+        self._files: list[IO[bytes]] = []
+        self._salt = np.frombuffer(os.urandom(8 * keys), np.uint64) | np.uint64(1)
+
+    def add(self, rows: NDArray[np.int64]) -> None:
+        """Take some more."""
+        self._held.append(rows)
+        if sum(len(one) for one in self._held) > MOST_ROWS:
+            self._write()
+
+    def __iter__(self) -> Iterator[NDArray[np.int64]]:
+        if not self._files:
+            yield np.concatenate(self._held)
+            return
+        self._write()
+        for file in self._files:
+            yield self._read(file)
+
+    def having(self, key: int) -> NDArray[np.int64]:
+        """The rows of which the first field is `key`, where that is what chooses."""
+        held = [rows[rows[:, 0] == key] for rows in self._held]
+        if self._files:
+            rows = self._read(self._files[int(self._places(np.array([[key]], np.int64))[0])])
+            held.append(rows[rows[:, 0] == key])
+        return np.concatenate(held)
+
+    def _read(self, file: IO[bytes]) -> NDArray[np.int64]:
+        file.seek(0)
+        return np.frombuffer(file.read(), np.int64).reshape(-1, self._held[0].shape[1])
+
+    def _places(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The number of each row's file."""
+        mixture = (rows[:, : self._keys].astype(np.uint64) * self._salt).sum(axis=1, dtype=np.uint64)
+        mixture = (mixture ^ mixture >> np.uint64(32)) * self._salt[0]
+        places: NDArray[np.int64] = (mixture >> np.uint64(65 - FILES.bit_length())).astype(np.int64)
+        return places
+
+    def _write(self) -> None:
+        if not self._files:
+            self._files = [tempfile.TemporaryFile() for _ in range(FILES)]  # noqa: SIM115 - closed with these rows
+            weakref.finalize(self, _close, self._files)
+        rows = np.concatenate(self._held)
+        place = self._places(rows)
+        order = np.argsort(place, kind="stable")
+        bounds = np.searchsorted(place[order], np.arange(FILES + 1)).tolist()
+        for file, low, high in zip(self._files, bounds, bounds[1:], strict=False):
+            file.seek(0, os.SEEK_END)
+            file.write(rows[order[low:high]].tobytes())
+        self._held = [rows[:0]]
+
+
+def _close(files: list[IO[bytes]]) -> None:
+    for file in files:
+        file.close()

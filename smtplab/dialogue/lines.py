@@ -18,7 +18,7 @@ from smtplab.dialogue import detect, following, tables
 from smtplab.dialogue import state as st
 from smtplab.dialogue import transactions as tx
 from smtplab.dialogue.following import Followed, starts
-from smtplab.dialogue.unspoken import Unspoken, unspoken
+from smtplab.dialogue.unspoken import Gathered, Unspoken, unspoken
 
 NOTHING = np.empty(0, np.int64)
 REPLY, CODE, DECIDING, TRANSACTION = range(4)  # fields of `Lines.of_command`
@@ -131,18 +131,20 @@ def filled(pattern: bytes, size: int) -> bytes:
     return (pattern * (size // len(pattern) + 1))[:size] if pattern else b""
 
 
-def read_lines(packets: Packets, wanted: Wanted | None = None, found: Connections | None = None) -> Lines:
+def read_lines(
+    packets: Packets, wanted: Wanted | None = None, found: Connections | None = None, gathered: Gathered | None = None
+) -> Lines:
     """Follow the packets' connections, choose those that speak SMTP, and read what was said.
 
     Of what is `wanted` only the span of time is asked here: ports and hosts are by `capture.read`. `found` are the packets'
-    connections, where they have been told apart.
+    connections, where they have been told apart. Those that are no sessions are `gathered` where these are a piece of a capture.
     """
     if found is None:
         found = connections(packets)
     if wanted is not None:
         packets, found = wanted.cut(packets, found)
     heard = detect.detect(packets, found)
-    mute_ones = unspoken(packets, found, heard)
+    mute_ones = unspoken(packets, found, heard) if gathered is None else gathered.add(packets, found, heard)
     rows = np.flatnonzero(heard.smtp).astype(np.int64)
     client = heard.client[rows]
     dealt = following.dealt(packets, found, rows, client)

@@ -1,10 +1,12 @@
 """Connections to SMTP's ports on which no SMTP was said: refused, unanswered, or opened and never greeted.
 
-A scan makes a million of them: they are counted in columns, by client, server and port, and only the largest groups are kept.
+A scan makes a million of them: they are counted in columns, by client, server and port, and only the largest groups are told one
+by one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,42 +15,88 @@ from numpy.typing import NDArray
 from smtplab.capture import connections as tcp
 from smtplab.capture.connections import Connections
 from smtplab.capture.packets import Integers, Packets
+from smtplab.capture.spill import Rows
 from smtplab.dialogue.detect import PORTS, Heard
+
+Groups = NDArray[np.int64]  # (groups, GROUP_FIELDS)
 
 REFUSED, UNANSWERED, SILENT = range(3)
 KINDS = 3
 MOST_GROUPS = 100  # of each kind; the rest of them is one group without addresses
 
-# Fields of a group.
-KIND, COUNT, CONNECTION, PACKET, PORT, CLIENTS, SERVERS, ENDED, SPOKE, LONGEST = range(10)
-GROUP_FIELDS = 10
-# CONNECTION, PACKET: the first of them and its first packet. PORT: the server's, -1 in a kind's rest. CLIENTS, SERVERS: how many
-# addresses. ENDED: how many were seen to end. SPOKE: on how many the client sent something. LONGEST: nanoseconds between first and
-# last packet.
+# Fields of a group. The first of them tell groups apart: kind, client, server, the server's port, whether addresses are IPv6's.
+KIND, CLIENT_HIGH, CLIENT_LOW, SERVER_HIGH, SERVER_LOW, PORT, SIX = range(7)
+KEYS = 7
+CLIENT, SERVER = [KIND, CLIENT_HIGH, CLIENT_LOW, SIX], [KIND, SERVER_HIGH, SERVER_LOW, SIX]
+COUNT, ENDED, SPOKE, LONGEST, TIME, FILE, FRAME, CLIENTS, SERVERS = range(KEYS, 16)
+GROUP_FIELDS = 16
+# PORT is -1 in a kind's rest. ENDED: how many were seen to end. SPOKE: on how many the client sent something. LONGEST: nanoseconds
+# between first and last packet. TIME, FILE, FRAME: of the first packet of all. CLIENTS, SERVERS: how many addresses.
+FIRST = (FRAME, FILE, TIME)  # as numpy sorts: the last counts most
 
 
 @dataclass(slots=True)
 class Unspoken:
-    """Groups of such connections: a row of `groups` each, and the addresses of each group's first client and server."""
+    """Groups of such connections, by kind, then by number, then by first packet; a kind's rest is the last of its kind."""
 
-    groups: NDArray[np.int64]  # (groups, GROUP_FIELDS), by kind, then by number, then by first packet
-    ends: list[tuple[bytes, bytes]]  # client and server, 4 or 16 octets
+    groups: Groups
 
     def count(self, kind: int) -> int:
         """Connections of one kind."""
         return int(self.groups[self.groups[:, KIND] == kind, COUNT].sum())
 
+    def ends(self, group: int) -> tuple[bytes, bytes]:
+        """A group's client and server, 4 or 16 octets each; not to be asked of a rest."""
+        row = self.groups[group].tolist()
+        size = 16 if row[SIX] else 4
+        client, server = (
+            ((row[high] % 2**64 << 64) + row[low] % 2**64).to_bytes(16, "big")[-size:]
+            for high, low in ((CLIENT_HIGH, CLIENT_LOW), (SERVER_HIGH, SERVER_LOW))
+        )
+        return client, server
+
 
 def unspoken(packets: Packets, found: Connections, heard: Heard) -> Unspoken:
     """The connections to mail ports, and to ports on which SMTP was found here, that never became sessions."""
+    ports = spoken_ports(found, heard)
+    rows = Rows(KEYS, GROUP_FIELDS)
+    rows.add(each(packets, found, heard, ports))
+    return bounded(rows, ports)
+
+
+class Gathered:
+    """Those of a capture that is read in pieces: which ports count is known, and which groups are large, at the end only."""
+
+    def __init__(self) -> None:
+        self._rows = Rows(KEYS, GROUP_FIELDS)
+        self._ports = np.empty(0, np.int64)
+
+    def add(self, packets: Packets, found: Connections, heard: Heard) -> Unspoken:
+        """Take those of one piece; what there is to tell of it is none of them."""
+        self._rows.add(grouped(each(packets, found, heard, None)))
+        self._ports = np.union1d(self._ports, spoken_ports(found, heard))
+        return Unspoken(np.empty((0, GROUP_FIELDS), np.int64))
+
+    def unspoken(self) -> Unspoken:
+        """Those of all pieces, as one reading would tell of them."""
+        return bounded(self._rows, self._ports)
+
+
+def spoken_ports(found: Connections, heard: Heard) -> Integers:
+    """The mail ports, and those on which SMTP was found."""
+    server = 1 - heard.client[heard.smtp]
+    port = found.rows[np.flatnonzero(heard.smtp), tcp.SOURCE_PORT + server]
+    return np.unique(np.concatenate([np.array(PORTS, np.int64), port]))
+
+
+def each(packets: Packets, found: Connections, heard: Heard, ports: Integers | None) -> Groups:
+    """A group for each connection that never became a session, to these ports or to any."""
     rows = found.rows
-    every = np.arange(len(rows))
-    server = 1 - heard.client
-    port = rows[every, tcp.SOURCE_PORT + server]
-    ports = np.unique(np.concatenate([np.array(PORTS, np.int64), port[heard.smtp]]))
+    port = rows[np.arange(len(rows)), tcp.SOURCE_PORT + 1 - heard.client]
     # who opened must be known: of a connection met in its middle nothing is told from its silence
-    some = np.flatnonzero(~heard.smtp & (rows[:, tcp.OPENER] >= 0) & np.isin(port, ports))
-    client, server = heard.client[some], server[some]
+    candidate = ~heard.smtp & (rows[:, tcp.OPENER] >= 0)
+    some = np.flatnonzero(candidate if ports is None else candidate & np.isin(port, ports))
+    client, server = heard.client[some], 1 - heard.client[some]
     answered = rows[some, tcp.SYN_PACKET + server] >= 0
     # a client that acknowledges was answered, though the answer was not captured: KNOWN tells of its acknowledgement
     nothing = rows[some, tcp.KNOWN + server] == 0
@@ -59,7 +107,7 @@ def unspoken(packets: Packets, found: Connections, heard: Heard) -> Unspoken:
     kind[reset & ~_went_on(packets, found, some[reset], heard)[some]] = REFUSED
     kind[~answered & nothing] = UNANSWERED
     told = np.flatnonzero(kind >= 0)
-    return _grouped(packets, rows, some[told], client[told], kind[told], port[some][told])
+    return _described(packets, rows, some[told], client[told], kind[told], port[some][told])
 
 
 def _went_on(packets: Packets, found: Connections, some: Integers, heard: Heard) -> NDArray[np.bool_]:
@@ -74,76 +122,84 @@ def _went_on(packets: Packets, found: Connections, some: Integers, heard: Heard)
     return went
 
 
-def _grouped(
+def _described(
     packets: Packets, rows: NDArray[np.int64], chosen: Integers, client: Integers, kind: Integers, port: Integers
-) -> Unspoken:
-    """Count the chosen connections by kind, addresses and port."""
+) -> Groups:
+    """The chosen connections, a group each."""
+    groups = np.zeros((len(chosen), GROUP_FIELDS), np.int64)
     ends = [rows[chosen, field] for field in (tcp.SOURCE_HIGH, tcp.SOURCE_LOW, tcp.TARGET_HIGH, tcp.TARGET_LOW)]
-    ends = [np.where(client == 0, one, other) for one, other in zip(ends, ends[2:] + ends[:2], strict=True)]
+    for field, one, other in zip(range(CLIENT_HIGH, PORT), ends, ends[2:] + ends[:2], strict=True):
+        groups[:, field] = np.where(client == 0, one, other)
     begin = rows[chosen, tcp.FIRST]
-    sixes = packets.buf[packets.ip[begin]] >> 4 == 6
-    key = np.column_stack([kind, *ends, port, sixes])
-    order, edges = _sorted(key)  # stable: within a group the first connection stays first
-    begins = np.concatenate([[0], edges]).astype(np.int64) if len(order) else np.empty(0, np.int64)
-    ended = np.zeros(len(chosen), bool)
+    at = packets.ip[begin]
+    groups[:, KIND], groups[:, PORT], groups[:, SIX] = kind, port, packets.buf[at] >> 4 == 6
+    groups[:, COUNT] = groups[:, CLIENTS] = groups[:, SERVERS] = 1
     for side in (0, 1):
-        ended |= (rows[chosen, tcp.FINISH + side] >= 0) | (rows[chosen, tcp.RESET + side] > 0)
-    spoke = rows[chosen, tcp.SEEN + client] > 0
-    took = packets.time[rows[chosen, tcp.LAST]] - packets.time[begin]
-    groups = np.zeros((len(begins), GROUP_FIELDS), np.int64)
-    if len(begins):
-        first = order[begins]
-        groups[:, KIND], groups[:, PORT] = kind[first], port[first]
-        groups[:, CONNECTION], groups[:, PACKET] = first, begin[first]
-        groups[:, COUNT] = np.diff(np.append(begins, len(order)))
-        groups[:, CLIENTS] = groups[:, SERVERS] = 1
-        groups[:, ENDED] = np.add.reduceat(ended[order].astype(np.int64), begins)
-        groups[:, SPOKE] = np.add.reduceat(spoke[order].astype(np.int64), begins)
-        groups[:, LONGEST] = np.maximum.reduceat(took[order], begins)
-    groups = groups[np.lexsort((groups[:, PACKET], -groups[:, COUNT], groups[:, KIND]))]
-    kept = [_bounded(groups[groups[:, KIND] == one], key) for one in range(KINDS)]
-    groups = np.concatenate(kept)
-    addresses = [_ends(packets, int(p), int(client[c])) for c, p in groups[:, [CONNECTION, PACKET]].tolist()]
-    groups[:, CONNECTION] = chosen[groups[:, CONNECTION]]
-    return Unspoken(groups, addresses)
+        groups[:, ENDED] |= (rows[chosen, tcp.FINISH + side] >= 0) | (rows[chosen, tcp.RESET + side] > 0)
+    groups[:, SPOKE] = rows[chosen, tcp.SEEN + client] > 0
+    groups[:, TIME], groups[:, FILE], groups[:, FRAME] = packets.time[begin], packets.file_of(at), packets.frame[begin]
+    groups[:, LONGEST] = packets.time[rows[chosen, tcp.LAST]] - packets.time[begin]
+    return groups
 
 
-def _bounded(groups: NDArray[np.int64], key: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The largest groups of one kind, and the rest of them as one."""
-    if len(groups) <= MOST_GROUPS:
+def grouped(groups: Groups) -> Groups:
+    """Those of equal keys joined."""
+    if not len(groups):
         return groups
-    rest = groups[MOST_GROUPS - 1 :]
-    one = rest[np.argmin(rest[:, PACKET])].copy()
+    groups = groups[_order(groups, (*FIRST, *range(KEYS)))]
+    begins = np.flatnonzero(np.append(True, (groups[1:, :KEYS] != groups[:-1, :KEYS]).any(axis=1)))
+    made = groups[begins]
     for field in (COUNT, ENDED, SPOKE):
-        one[field] = rest[:, field].sum()
-    one[LONGEST] = rest[:, LONGEST].max()
-    one[PORT] = -1
-    of = key[rest[:, CONNECTION]]
-    one[CLIENTS], one[SERVERS] = _distinct(of[:, [1, 2, 6]]), _distinct(of[:, [3, 4, 6]])
-    return np.concatenate([groups[: MOST_GROUPS - 1], one[None]])
+        made[:, field] = np.add.reduceat(groups[:, field], begins)
+    made[:, LONGEST] = np.maximum.reduceat(groups[:, LONGEST], begins)
+    return made
 
 
-def _sorted(rows: NDArray[np.int64]) -> tuple[Integers, Integers]:
-    """The order of the rows, column by column, and where in it a row differs from the one before."""
-    varying = [column for column in rows.T if len(column) and column.min() != column.max()]
-    if not varying:
-        return np.arange(len(rows)), np.empty(0, np.int64)
-    order = np.lexsort(varying[::-1])
-    differs = np.zeros(len(rows), bool)
-    for column in varying:
-        ordered = column[order]
-        differs[1:] |= ordered[1:] != ordered[:-1]
-    return order, np.flatnonzero(differs)
+def bounded(parts: Rows, ports: Integers) -> Unspoken:
+    """The largest groups to these ports, and the rest of each kind as one; `parts` hold groups, apart by key."""
+    number = np.zeros(KINDS, np.int64)
+    most = np.empty((0, GROUP_FIELDS), np.int64)
+    for part in parts:
+        groups = grouped(part[np.isin(part[:, PORT], ports)])
+        number += np.bincount(groups[:, KIND], minlength=KINDS)
+        most = _largest(np.concatenate([most, groups]), np.full(KINDS, MOST_GROUPS))
+    if number.max() <= MOST_GROUPS:
+        return Unspoken(most)
+    most = _largest(most, np.where(number <= MOST_GROUPS, MOST_GROUPS, MOST_GROUPS - 1))
+    rest = most[:0]
+    addresses = {CLIENTS: (CLIENT, Rows(4, 4)), SERVERS: (SERVER, Rows(4, 4))}
+    for part in parts:
+        groups = grouped(part[np.isin(part[:, PORT], ports)])
+        groups = groups[~np.isin(_whole(groups[:, :KEYS]), _whole(most[:, :KEYS]))]
+        for fields, rows in addresses.values():
+            rows.add(np.unique(groups[:, fields], axis=0))
+        groups[:, CLIENT_HIGH:KEYS] = 0
+        rest = grouped(np.concatenate([rest, groups]))
+    rest[:, PORT] = -1
+    for field, (_, rows) in addresses.items():
+        count = np.zeros(KINDS, np.int64)
+        for part in rows:
+            count += np.bincount(np.unique(part, axis=0)[:, 0], minlength=KINDS)
+        rest[:, field] = count[rest[:, KIND]]
+    both = np.concatenate([most, rest])
+    return Unspoken(both[np.argsort(both[:, KIND], kind="stable")])
 
 
-def _distinct(rows: NDArray[np.int64]) -> int:
-    """How many different rows there are."""
-    return len(_sorted(rows)[1]) + 1
+def _largest(groups: Groups, limits: Integers) -> Groups:
+    """The largest groups of each kind, at most so many."""
+    groups = groups[np.lexsort([groups[:, field] for field in FIRST] + [-groups[:, COUNT], groups[:, KIND]])]
+    place = np.arange(len(groups)) - np.searchsorted(groups[:, KIND], groups[:, KIND])
+    return groups[place < limits[groups[:, KIND]]]
 
 
-def _ends(packets: Packets, packet: int, client: int) -> tuple[bytes, bytes]:
-    """Client and server of a connection, whose side 0 sent `packet`."""
-    q = int(packets.ip[packet])
-    first, size = (q + 12, 4) if packets.buf[q] >> 4 == 4 else (q + 8, 16)
-    ends = (packets.buf[first : first + size].tobytes(), packets.buf[first + size : first + 2 * size].tobytes())
-    return ends if client == 0 else ends[::-1]
+def _order(groups: Groups, fields: Iterable[int]) -> Integers:
+    """The order of the rows by these fields, the last counting most; fields of one value cost nothing."""
+    columns = [groups[:, field] for field in fields]
+    varying = [column for column in columns if column.min() != column.max()]
+    return np.lexsort(varying) if varying else np.arange(len(groups))
+
+
+def _whole(rows: NDArray[np.int64]) -> NDArray[np.void]:
+    """Each row as one item."""
+    rows = np.ascontiguousarray(rows)
+    return rows.view(np.dtype((np.void, rows.itemsize * rows.shape[1])))[:, 0]

@@ -21,17 +21,12 @@ def strays(capture: Capture) -> Iterator[Finding]:
     """
     if not isinstance(capture.source, Reading):
         return
-    lines = capture.source.lines
-    packets = lines.packets
-    for group, (client, server) in zip(lines.unspoken.groups.tolist(), lines.unspoken.ends, strict=True):
-        packet = group[un.PACKET]
+    unspoken = capture.source.lines.unspoken
+    for n, group in enumerate(unspoken.groups.tolist()):
         yield Finding(
-            Reading.STRAYS[group[un.KIND]],
-            "notice",
-            _summary(group, client, server),
-            frame=int(packets.frame[packet]),
-            file=int(packets.file_of(packets.ip[packet : packet + 1])[0]),
-        )
+            Reading.STRAYS[group[un.KIND]], "notice", _summary(group, *unspoken.ends(n)),
+            frame=group[un.FRAME], file=group[un.FILE],
+        )  # fmt: skip
 
 
 def _summary(group: list[int], client: bytes, server: bytes) -> str:

@@ -18,6 +18,7 @@ from smtplab.capture.read import read_connected
 from smtplab.capture.wanted import Wanted
 from smtplab.dialogue import phases as stretching
 from smtplab.dialogue.lines import Lines, read_lines
+from smtplab.dialogue.unspoken import Gathered
 from smtplab.frames import commands, messages, packets, sessions, timeline, transactions
 from smtplab.frames.places import Places, places
 from smtplab.frames.wire import Wire
@@ -48,9 +49,10 @@ class Reading:
         *,
         secrets: bool,
         tick: Callable[[], None],
+        gathered: Gathered | None = None,
     ) -> None:
         tick()
-        self.lines: Lines = read_lines(packets_, wanted, found)
+        self.lines: Lines = read_lines(packets_, wanted, found, gathered)
         give_back()
         tick()
         self.wire = Wire(self.lines, secrets=secrets)
