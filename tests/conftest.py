@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from browsing import Lab, running_browser, running_lab
 from hypothesis import settings
 
 REPOSITORY = Path(__file__).parent.parent
@@ -74,6 +76,21 @@ def corpus() -> Path:
     if not folder.is_dir():
         pytest.skip("no ../shared/corpus beside the repository")
     return folder
+
+
+# For one file of tests each: a browser that runs keeps a loop in this thread, in which other tests could not start theirs.
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """JupyterLab in a folder with the notebooks and captures that come with smtplab."""
+    with running_lab(tmp_path_factory.mktemp("lab"), tmp_path_factory.mktemp("home")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium, driven by Playwright."""
+    with running_browser() as running:
+        yield running
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -16,6 +16,7 @@ from smtplab.explain.model import Field
 from smtplab.frames.event import whole, word
 from smtplab.frames.exchange import exchange
 from smtplab.frames.words import counted
+from smtplab.printable import one_line, visible
 
 # Columns in px, from left to right: offset, sixteen octets in hex, the same as text, the packet that begins there, fields.
 WIDTH = 1180
@@ -25,6 +26,8 @@ TEXT, LETTER = 440, 8.2
 PACKET = 620
 FIELDS = 636
 ROW, WORDS = 22, 16
+ROOM = 6  # px beside the row that a widget marks
+SAID = 600  # characters of what a widget says of it
 ACROSS = 16
 
 
@@ -60,7 +63,8 @@ def octets_view(
     title = f"Octets of session {session.session}: {what}, {counted(size, 'octet')} in {counted(fields, 'field')}"
     if len(pages) > 1:
         title += f", page {page} of {len(pages)}"
-    return Drawing(_scene(title, pages[page]), theme)
+    steps = list(dict.fromkeys(block.key for block, _, _ in pages[page]))
+    return Drawing(_scene(title, pages[page]), theme, steps)
 
 
 def _chosen(
@@ -160,6 +164,10 @@ def _piece(piece: Piece, y: float, told: set[tuple[str, str]]) -> tuple[list[Pri
     for number, one in shown:
         more, line = _words(block, one, number, line, told)
         items += more
+    # Behind all of it the row that is selected; its label is the first, and so what the widget says of the key.
+    names = ", ".join(f"{one.name} ({one.meaning})" if one.meaning != one.name else one.name for _, one in shown)
+    told_of = visible(one_line(f"{who}: {block.title}: {names}", SAID))
+    items.insert(0, Rect("row", ROOM, y - 2, WIDTH - 2 * ROOM, max(grid, line) - y + 4, key=block.key, label=told_of))
     return items, max(grid, line) + 12
 
 

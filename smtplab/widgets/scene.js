@@ -19,6 +19,7 @@ const SIGNS = {
   first: "M3 3v10M13 3L5 8l8 5z", back: "M11 3L4 8l7 5z", play: "M4 2.5L13 8l-9 5.5z",
   pause: "M4 3h3v10H4zM9.5 3h3v10h-3z", forward: "M5 3l7 5-7 5z", last: "M13 3v10M3 3l8 5-8 5z",
 };
+const WIDEST = 960; // px of buttons and card beside a narrow picture
 const PACE = 900; // ms from one step to the next while playing
 
 function svg(tag, attributes) {
@@ -105,6 +106,7 @@ function render({ model, el }) {
     sheet = scene.sheet;
     const picture = svg("svg", { viewBox: `0 0 ${scene.width} ${scene.height}`, class: "smtplab-picture" });
     picture.style.maxWidth = `${scene.width}px`;
+    root.style.maxWidth = `${Math.max(WIDEST, scene.width + 12)}px`;
     for (const item of scene.items) {
       const made = painted(item, sheet);
       if (!made) continue;
@@ -117,6 +119,11 @@ function render({ model, el }) {
       } else if (!item.key || !rows.has(item.key)) {
         if (item.tag !== "text") made.setAttribute("aria-hidden", "true");
       } else made.setAttribute("aria-hidden", "true");
+      if (item.label && made.getAttribute("role") !== "option") {
+        const told = svg("title"); // what a pointer that rests on it is told
+        told.textContent = item.label;
+        made.append(told);
+      }
       picture.append(made);
     }
     if (rows.size) {
@@ -176,8 +183,9 @@ function render({ model, el }) {
     }
     for (const button of bar.children) {
       const at = button.dataset.act;
-      if (at === "first" || at === "back") button.disabled = place === 0;
-      if (at === "forward" || at === "last") button.disabled = place === steps().length - 1;
+      // Not `disabled`: that would take the focus away, and with it the keys of whoever steps on to the end.
+      const spent = at === "first" || at === "back" ? place === 0 : at !== "play" && place === steps().length - 1;
+      button.setAttribute("aria-disabled", String(spent));
     }
   }
 

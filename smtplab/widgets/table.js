@@ -50,8 +50,9 @@ function render({ model, el }) {
     table.append(top, body);
     box.replaceChildren(table);
     said.textContent = model.get("said");
-    back.disabled = model.get("page") <= 0;
-    forward.disabled = model.get("page") >= model.get("pages") - 1;
+    // Not `disabled`: that would take the focus away from whoever turns pages to the end.
+    back.setAttribute("aria-disabled", String(model.get("page") <= 0));
+    forward.setAttribute("aria-disabled", String(model.get("page") >= model.get("pages") - 1));
     mark();
     const entry = rows.find((row) => row.tabIndex === 0);
     if (focused && entry) entry.focus({ preventScroll: true });
@@ -81,7 +82,9 @@ function render({ model, el }) {
   }
 
   function turn(by) {
-    model.set("page", model.get("page") + by);
+    const to = model.get("page") + by;
+    if (to < 0 || to >= model.get("pages")) return;
+    model.set("page", to);
     model.save_changes();
   }
 
