@@ -105,10 +105,10 @@ class SceneView(anywidget.AnyWidget):
             return None
         data, about = shown if isinstance(shown, tuple) else (shown, {})
         still, size = self.picture._repr_mimebundle_()
-        return _beside(data, still), {**about, **size}
+        return beside(data, still), {**about, **size}
 
 
-def _beside(data: Mapping[str, Any], still: Mapping[str, Any]) -> dict[str, Any]:
+def beside(data: Mapping[str, Any], still: Mapping[str, Any]) -> dict[str, Any]:
     """A widget's mime bundle with the still picture in it; octets as Jupyter sends them."""
     made = {**data, **still}
     if isinstance(made.get("image/png"), bytes):
