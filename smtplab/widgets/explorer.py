@@ -92,7 +92,7 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
         self._tabs.titles = VIEWS
         for control in (self.text, self.phase, self.outcome):
             control.observe(self._filter, "value")
-        self.file.observe(lambda change: self.open(change["new"]) if change["new"] else None, "value")
+        self.file.observe(lambda change: self.read(change["new"]) if change["new"] else None, "value")
         self.table.observe(self._turn, "page")
         self.table.observe(lambda change: self.pick(change["new"]) if change["new"] >= 0 else None, "selected")
         self.player.observe(self._follow, "selected")
@@ -132,7 +132,7 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
         self._tabs.selected_index = VIEWS.index(view)
         return self
 
-    def open(self, path: str) -> Explorer:
+    def read(self, path: str) -> Explorer:
         """Show another capture; where it is none, say so in one line and keep this one. A folder's captures are offered."""
         folder = Path(path).expanduser()
         if folder.is_dir():
