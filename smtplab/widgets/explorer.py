@@ -32,7 +32,6 @@ PAGE = 200  # rows of the table at a time: more are slow to paint and nobody rea
 ROWS = 120  # of the ladder: painted within a tenth of a second
 OCTETS = 32  # rows of sixteen in the byte view: a line of text has five, and of content its beginning is enough
 ACROSS = 920  # px, of the byte view as of the others: beside the table, on a screen of 1280 px
-TALLEST = 424  # px, of a view: with table, filters and player it fits a laptop's screen
 EVERY = "any"
 COLUMNS = ("session", "outcome", "client", "duration", "server", "helo", "tls", "commands", "messages", "start")
 SEARCHED = ("client", "server", "helo", "banner", "auth_identity")
@@ -192,7 +191,7 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
             if name in self.views:
                 self.views[name].show(picture, self.selected)
             else:
-                made = self.views[name] = SceneView(picture, tallest=TALLEST)
+                made = self.views[name] = SceneView(picture)
                 made.selected = self.selected
                 made.observe(self._follow, "selected")
                 box = self._tabs.children[place]
@@ -287,18 +286,19 @@ def _has(column: Any, text: str) -> Any:
 def _cells(part: pd.DataFrame) -> Iterable[list[Any]]:
     rows: Iterable[Any] = part[list(COLUMNS)].itertuples(index=False)
     for row in rows:
-        yield [
-            int(row.session),
-            f"{row.start:%Y-%m-%d %H:%M:%S}",
-            one_line(word(row.client), 60),
-            one_line(word(row.server), 60),
-            one_line(word(row.helo), 60),
-            word(row.tls),
-            str(whole(row.commands) or 0),
-            str(whole(row.messages) or 0),
-            span(int(row.duration.as_unit("ns").value)) if row.duration == row.duration else "",
-            word(row.outcome),
-        ]
+        cells = {
+            "session": int(row.session),
+            "outcome": word(row.outcome),
+            "client": one_line(word(row.client), 60),
+            "duration": span(int(row.duration.as_unit("ns").value)) if row.duration == row.duration else "",
+            "server": one_line(word(row.server), 60),
+            "helo": one_line(word(row.helo), 60),
+            "tls": word(row.tls),
+            "commands": str(whole(row.commands) or 0),
+            "messages": str(whole(row.messages) or 0),
+            "start": f"{row.start:%Y-%m-%d %H:%M:%S}",
+        }
+        yield [cells[name] for name in COLUMNS]
 
 
 def explore(capture: Any, **options: Any) -> Explorer:
