@@ -109,7 +109,9 @@ def explore(arguments: argparse.Namespace) -> int:
     if "-" in arguments.files:
         raise Misused("explore reads files, not standard input")
     files: list[str] = arguments.files
-    with smtplab.open(files[0] if len(files) == 1 else files) as capture:  # what is wrong with it is said here, not in the browser
+    with smtplab.open(
+        files[0] if len(files) == 1 else files
+    ) as capture:  # what is wrong with it is said here, not in the browser
         if not _any(capture, files):
             return NOTHING
     return run(files, browser=not arguments.no_browser, theme=arguments.theme)

@@ -43,7 +43,14 @@ def free_port() -> int:
 
 def prepare(folder: Path, port: int, token: str, theme: str) -> list[str]:
     """Write the page and its settings into a folder of its own; the command that serves it, and it alone."""
-    cell = {"cell_type": "code", "id": "explore", "metadata": {}, "source": CELL, "outputs": [], "execution_count": None}
+    cell = {
+        "cell_type": "code",
+        "id": "explore",
+        "metadata": {},
+        "source": CELL,
+        "outputs": [],
+        "execution_count": None,
+    }
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     page = {"nbformat": 4, "nbformat_minor": 5, "metadata": {"kernelspec": kernel}, "cells": [cell]}
     (folder / "explore.ipynb").write_text(json.dumps(page), encoding="utf-8")

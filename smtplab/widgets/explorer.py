@@ -72,7 +72,9 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
         self.frame: pd.DataFrame = capture.sessions
         self.views: dict[str, SceneView] = {}
         self._phases: dict[str, set[int]] = {}
-        self._drawn: dict[str, tuple[Any, str]] = {}  # what each view shows: the session, and the line where that matters
+        self._drawn: dict[
+            str, tuple[Any, str]
+        ] = {}  # what each view shows: the session, and the line where that matters
         self._busy = False
         wide = {"style": {"description_width": "initial"}, "layout": {"width": "auto"}}
         here = Path(next(iter(capture.files), "")).parent
