@@ -317,16 +317,10 @@ def explore_asked() -> Explorer:
 
 
 def _octets(session: Any, line: str) -> Drawing:
-    """A command with its replies; what a reply answers stands before it."""
+    """A command with its replies, or a reply alone: the line that is marked is the first to be seen."""
     kind, _, number = line.partition("-")
-    if not kind:
-        return octets_view(session, rows=OCTETS, width=ACROSS)
-    if kind == "reply":
-        of = whole(session.replies["command"].iloc[int(number)])
-        if of is None:
-            return octets_view(session, reply=int(number), rows=OCTETS, width=ACROSS)
-        number = str(of)
-    return octets_view(session, command=int(number), rows=OCTETS, width=ACROSS)
+    chosen: dict[str, int] = {kind: int(number)} if kind else {}
+    return octets_view(session, command=chosen.get("command"), reply=chosen.get("reply"), rows=OCTETS, width=ACROSS)
 
 
 DRAWN: dict[str, Callable[[Any, str], Drawing]] = {
