@@ -43,7 +43,7 @@ def test_one_choice_moves_every_view(captures: Path) -> None:
     explorer.step = explorer.step + 1
     assert explorer.selected == "reply-1"
     explorer.show("bytes")
-    assert repr(explorer.views["bytes"]).startswith("Octets of session 3: command 0 (EHLO)")
+    assert repr(explorer.views["bytes"]).startswith("Octets of session 3: reply 1 to EHLO")
     explorer.pick(4)
     assert (explorer.selected, explorer.step) == ("", -1)
     assert repr(explorer.views["bytes"]).startswith("Octets of session 4: reply 0, the greeting")
