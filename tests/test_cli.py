@@ -333,3 +333,14 @@ def test_lab_asks_only_this_machine(tmp_path: Path) -> None:
     assert "--no-browser" in words
     assert "--LabApp.news_url=None" in words
     assert f"--ServerApp.root_dir={tmp_path}" in words
+
+
+def test_explore_says_in_one_line_what_it_cannot_show(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "notes.pcap").write_text("no capture at all")
+    for words, code in ((["none.pcap"], UNREADABLE), (["notes.pcap"], UNREADABLE), (["-"], MISUSED)):
+        assert (
+            main(["explore", *(word if word == "-" else str(tmp_path / word) for word in words), "--no-browser"])
+            == code
+        )
+        out, errors = lines_of(capsys)
+        assert (out, len(errors)) == ([], 1)

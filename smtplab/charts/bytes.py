@@ -19,7 +19,7 @@ from smtplab.frames.words import counted
 from smtplab.printable import one_line, visible
 
 # Columns in px, from left to right: offset, sixteen octets in hex, the same as text, the packet that begins there, fields.
-WIDTH = 1180
+WIDTH, NARROWEST, WIDEST = 1180, 900, 2000
 MARGIN = 14
 HEX, CELL = 66, 22.5
 TEXT, LETTER = 440, 8.2
@@ -33,20 +33,22 @@ ACROSS = 16
 
 def octets_view(
     session: Any, *, command: int | None = None, reply: int | None = None, side: str | None = None,
-    rows: int = 64, page: int = 0, theme: str = "light",
+    rows: int = 64, page: int = 0, width: int = WIDTH, theme: str = "light",
 ) -> Drawing:  # fmt: skip
     """The octets of a session's lines, sixteen a row; what AUTH sent is masked.
 
     `command` shows one command and the reply that answers it, `reply` one reply, `side` only what "client" or "server" said; none
-    of them shows all lines in wire order. A page holds up to `rows` rows (2 to 256, that is 4 KB); `page` counts from 0. A red
-    stroke and a packet's number stand where a TCP segment begins.
+    of them shows all lines in wire order. A page holds up to `rows` rows (2 to 256, that is 4 KB); `page` counts from 0. `width`
+    is the picture's in px, 900 to 2000. A red stroke and a packet's number stand where a TCP segment begins.
 
     >>> cap.session(0).bytes(reply=0)
     Octets of session 0: reply 0, the greeting, 35 octets in 6 fields
 
-    Raises ValueError for a number, page, side or theme that there is not.
+    Raises ValueError for a number, page, side, width or theme that there is not.
     """
     theme_of(theme)
+    if not NARROWEST <= width <= WIDEST:
+        raise ValueError(f"width={width!r}: the picture is {NARROWEST} to {WIDEST} px wide")
     if not 2 <= rows <= MOST // ACROSS:
         raise ValueError(f"rows={rows!r}: a page shows 2 to {MOST // ACROSS} rows")
     if side is not None:
@@ -64,7 +66,7 @@ def octets_view(
     if len(pages) > 1:
         title += f", page {page} of {len(pages)}"
     steps = list(dict.fromkeys(block.key for block, _, _ in pages[page]))
-    return Drawing(_scene(title, pages[page]), theme, steps)
+    return Drawing(_scene(title, pages[page], width), theme, steps)
 
 
 def _chosen(
@@ -118,25 +120,25 @@ def _pages(pieces: Sequence[Piece], rows: int) -> list[list[Piece]]:
     return pages
 
 
-def _scene(title: str, pieces: Sequence[Piece]) -> Scene:
+def _scene(title: str, pieces: Sequence[Piece], width: int) -> Scene:
     items: list[Primitive] = []
     first, _, rest = title.partition(": ")
     items.append(Text("title", MARGIN, 27, first.replace("Octets of session", "Session")))
-    items.append(Text("subtitle", MARGIN, 46, fit("subtitle", rest, WIDTH - 2 * MARGIN)))
+    items.append(Text("subtitle", MARGIN, 46, fit("subtitle", rest, width - 2 * MARGIN)))
     items.append(Text("column", PACKET, 46, "packet", "end"))
     y, told = 64.0, set[tuple[str, str]]()
     for piece in pieces:
-        more, y = _piece(piece, y, told)
+        more, y = _piece(piece, y, told, width)
         items += more
     if not pieces:
         items.append(Text("note", MARGIN, y + 16, "nothing was said: there are no lines"))
         y += 30
     height = round(y + 10)
     described = "Hex and text side by side; each field with its meaning; a red stroke where a TCP segment begins."
-    return Scene(WIDTH, height, title, described, [Rect("page", 0, 0, WIDTH, height), *items])
+    return Scene(width, height, title, described, [Rect("page", 0, 0, width, height), *items])
 
 
-def _piece(piece: Piece, y: float, told: set[tuple[str, str]]) -> tuple[list[Primitive], float]:
+def _piece(piece: Piece, y: float, told: set[tuple[str, str]], width: int) -> tuple[list[Primitive], float]:
     block, begin, end = piece
     who = "client" if block.from_client else "server"
     where = (
@@ -150,7 +152,7 @@ def _piece(piece: Piece, y: float, told: set[tuple[str, str]]) -> tuple[list[Pri
             "field-name",
             MARGIN,
             y + 12,
-            fit("field-name", f"{who}: {block.title}{where}{note}", WIDTH - 2 * MARGIN),
+            fit("field-name", f"{who}: {block.title}{where}{note}", width - 2 * MARGIN),
             key=block.key,
         )
     ]
@@ -162,12 +164,12 @@ def _piece(piece: Piece, y: float, told: set[tuple[str, str]]) -> tuple[list[Pri
     grid = top + ROW * max(1, -(-(end - begin) // ACROSS))
     line = top
     for number, one in shown:
-        more, line = _words(block, one, number, line, told)
+        more, line = _words(block, one, number, line, told, width)
         items += more
     # Behind all of it the row that is selected; its label is the first, and so what the widget says of the key.
     names = ", ".join(f"{one.name} ({one.meaning})" if one.meaning != one.name else one.name for _, one in shown)
     told_of = visible(one_line(f"{who}: {block.title}: {names}", SAID))
-    items.insert(0, Rect("row", ROOM, y - 2, WIDTH - 2 * ROOM, max(grid, line) - y + 4, key=block.key, label=told_of))
+    items.insert(0, Rect("row", ROOM, y - 2, width - 2 * ROOM, max(grid, line) - y + 4, key=block.key, label=told_of))
     return items, max(grid, line) + 12
 
 
@@ -219,10 +221,10 @@ def _letters(block: Block, begin: int, end: int, top: float) -> Iterator[Primiti
 
 
 def _words(
-    block: Block, one: Field, number: int, y: float, told: set[tuple[str, str]]
+    block: Block, one: Field, number: int, y: float, told: set[tuple[str, str]], width: int
 ) -> tuple[list[Primitive], float]:
     """What the list says of a field; a reason that this picture has given already is not repeated."""
-    room = WIDTH - FIELDS - MARGIN - 12
+    room = width - FIELDS - MARGIN - 12
     head = f"{one.name}, {counted(one.end - one.start, 'octet')} at {one.start}"
     items: list[Primitive] = [
         Text("field-name", FIELDS + 12, y + 13, fit("field-name", head, room), "start", 0, block.key)

@@ -26,6 +26,7 @@ examples
   tcpdump -w - port 25 | smtplab summary -     from standard input
   smtplab transcript mail.pcap 3 | less -R     one conversation, line by line
   smtplab export mail.pcap --to mail/          the frames as Parquet files
+  smtplab explore mail.pcap                    table, ladder, states and bytes in a browser
   smtplab lab                                  the notebooks, in JupyterLab
 
 exit codes
@@ -61,6 +62,14 @@ examples
   smtplab export mail.pcap --pcapng shown.pcapng --anonymize
 
 A file that is already there is not overwritten.
+"""
+EXPLORE_EPILOG = """\
+examples
+  smtplab explore mail.pcap
+  smtplab explore mail.pcap --theme dark
+  smtplab explore mail.pcap --no-browser    prints the address to open
+
+It listens on 127.0.0.1 alone and asks no other machine for anything. Ctrl-C ends it.
 """
 LAB_EPILOG = """\
 examples
@@ -141,6 +150,11 @@ def parser() -> argparse.ArgumentParser:
 
     limits(one)
 
+    one = command("explore", "Sessions, ladder, states, bytes and times of a capture, in a browser.", EXPLORE_EPILOG)
+    one.add_argument("files", nargs="+", metavar="FILE", help="pcap or pcapng, compressed or not")
+    one.add_argument("--theme", choices=["light", "dark"], default="light", help="default: light")
+    one.add_argument("--no-browser", action="store_true", help="print the address instead of opening a browser")
+
     one = command("lab", "Copy the notebooks and their captures into a folder, and open JupyterLab there.", LAB_EPILOG)
     one.add_argument("--folder", default="smtplab-lab", help="default: smtplab-lab, in the current folder")
     one.add_argument("--no-browser", action="store_true", help="print the address instead of opening a browser")
@@ -164,6 +178,7 @@ def _run(arguments: argparse.Namespace) -> int:
         "summary": commands.summary,
         "transcript": commands.transcript,
         "export": commands.export,
+        "explore": commands.explore,
         "lab": commands.lab,
         "demo": commands.demo,
     }[arguments.command]

@@ -101,6 +101,22 @@ def export(arguments: argparse.Namespace) -> int:
     return GOOD
 
 
+def explore(arguments: argparse.Namespace) -> int:
+    """`smtplab explore FILE…`."""
+    import smtplab
+    from smtplab.cli.explore import run
+
+    if "-" in arguments.files:
+        raise Misused("explore reads files, not standard input")
+    files: list[str] = arguments.files
+    with smtplab.open(
+        files[0] if len(files) == 1 else files
+    ) as capture:  # what is wrong with it is said here, not in the browser
+        if not _any(capture, files):
+            return NOTHING
+    return run(files, browser=not arguments.no_browser, theme=arguments.theme)
+
+
 def lab(arguments: argparse.Namespace) -> int:
     """`smtplab lab [--folder FOLDER] [--no-browser]`."""
     from smtplab.lab import copy_to, start

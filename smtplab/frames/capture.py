@@ -292,7 +292,7 @@ class Capture:
         return view("export_messages")(self, folder)
 
     def explore(self, **options: Any) -> Any:
-        """Sessions in a table with filters, the chosen one as ladder and states; see `smtplab.widgets.explorer.Explorer`."""
+        """Sessions in a table with filters, the chosen one in linked views; see `smtplab.widgets.explorer.Explorer`."""
         return view("explore")(self, **options)
 
     def refresh(self) -> Capture:

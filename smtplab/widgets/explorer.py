@@ -1,32 +1,45 @@
-"""`Explorer`: the sessions of a capture in a table with filters, the chosen one as a ladder and as states, all linked."""
+"""`Explorer`: the sessions of a capture in a table with filters, the chosen one in views that move together."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import ipywidgets as widgets
 import pandas as pd
+import traitlets
 
 from smtplab import schema
+from smtplab.charts.bytes import octets_view
+from smtplab.charts.drawing import Drawing
 from smtplab.charts.ladder import ladder
 from smtplab.charts.picture import one_of
 from smtplab.charts.states import states
+from smtplab.charts.timeline import timeline
 from smtplab.frames.event import whole, word
+from smtplab.frames.exchange import exchange
 from smtplab.frames.words import counted, span
 from smtplab.printable import one_line
-from smtplab.widgets.scene_view import SceneView, linked
+from smtplab.widgets.files import captures_in, opened, said
+from smtplab.widgets.player import PlayerView
+from smtplab.widgets.scene_view import SceneView, beside
 from smtplab.widgets.table_view import TableView
 
 PAGE = 200  # rows of the table at a time: more are slow to paint and nobody reads them
 ROWS = 120  # of the ladder: painted within a tenth of a second
-TALLEST = 430  # px: ladder and states fit a laptop's screen beside the table
+OCTETS = 32  # rows of sixteen in the byte view: a line of text has five, and of content its beginning is enough
+ACROSS = 920  # px, of the byte view as of the others: beside the table, on a screen of 1280 px
 EVERY = "any"
-COLUMNS = ("session", "start", "client", "server", "helo", "tls", "commands", "messages", "duration", "outcome")
+COLUMNS = ("session", "outcome", "client", "duration", "server", "helo", "tls", "commands", "messages", "start")
 SEARCHED = ("client", "server", "helo", "banner", "auth_identity")
 OUTCOMES: tuple[str, ...] = tuple(
     next(column.type for column in schema.FRAMES["sessions"].columns if column.name == "outcome")
 )
+VIEWS = ("ladder", "states", "bytes", "timeline")  # in the order of their tabs
+ASKED = "SMTPLAB_EXPLORE"  # names the captures, as a JSON list of paths, for the page of `smtplab explore`
 
 
 class Explorer(widgets.VBox):  # type: ignore[misc]
@@ -36,32 +49,61 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
     >>> explorer = smtplab.open("captures/two-hundred-sessions.pcap.gz").explore(outcome="quit")
     >>> explorer.pick(3).session
     <Session 3: ...>
+    >>> explorer.selected = "command-1"  # in every view
+    >>> explorer.show("bytes").views["bytes"]
+    Octets of session 3: command 1 (MAIL) and its reply, ...
 
-    `.text`, `.phase` and `.outcome` are the filters, `.table`, `.ladder` and `.states` the views.
+    `.text`, `.phase` and `.outcome` are the filters, `.file` names another capture, `.table` holds the sessions, `.player` goes
+    through the chosen one. `.views` has the views that were looked at: one is drawn when its tab is seen.
     """
 
-    def __init__(self, capture: Any, *, text: str = "", phase: str = EVERY, outcome: str = EVERY) -> None:
-        """Shows the sessions of `capture`; the filters may be set from the start."""
+    selected = traitlets.Unicode("", help="the key of the row that is marked in every view, or empty")
+    step = traitlets.Int(-1, help="the place of `selected` in the steps of the session; -1 where it has none")
+
+    def __init__(
+        self, capture: Any, *, text: str = "", phase: str = EVERY, outcome: str = EVERY, view: str = VIEWS[0]
+    ) -> None:
+        """Shows the sessions of `capture`; the filters and the view may be set from the start."""
         one_of("phase", phase, (EVERY, *schema.PHASE))
         one_of("outcome", outcome, (EVERY, *OUTCOMES))
+        one_of("view", view, VIEWS)
         self.capture = capture
         self.session: Any = None
         self.frame: pd.DataFrame = capture.sessions
+        self.views: dict[str, SceneView] = {}
         self._phases: dict[str, set[int]] = {}
-        described = {"style": {"description_width": "initial"}}
-        self.text = widgets.Text(value=text, description="text", placeholder="address, name or a line", **described)
-        self.phase = widgets.Dropdown(value=phase, options=(EVERY, *schema.PHASE), description="phase", **described)
-        self.outcome = widgets.Dropdown(value=outcome, options=(EVERY, *OUTCOMES), description="outcome", **described)
-        self.table = TableView(title="Sessions", columns=list(COLUMNS))
+        self._drawn: dict[
+            str, tuple[Any, str]
+        ] = {}  # what each view shows: the session, and the line where that matters
+        self._busy = False
+        wide = {"style": {"description_width": "initial"}, "layout": {"width": "auto"}}
+        here = Path(next(iter(capture.files), "")).parent
+        self.file = widgets.Combobox(
+            placeholder="path of a capture, or of a folder", description="open", options=captures_in(here),
+            continuous_update=False, style={"description_width": "initial"}, layout={"width": "auto", "flex": "1 1 260px"},
+        )  # fmt: skip
+        self.text = widgets.Text(value=text, description="text", placeholder="address, name or a line", **wide)
+        self.phase = widgets.Dropdown(value=phase, options=(EVERY, *schema.PHASE), description="phase", **wide)
+        self.outcome = widgets.Dropdown(value=outcome, options=(EVERY, *OUTCOMES), description="outcome", **wide)
         self.note = widgets.Label()
-        self.ladder: SceneView | None = None
-        self.states: SceneView | None = None
-        self._views = widgets.HBox(layout={"flex_flow": "row wrap"})
+        self.note.add_class("smtplab-note")
+        self.table = TableView(title="Sessions", columns=list(COLUMNS))
+        self.player = PlayerView()
+        self._tabs = widgets.Tab([widgets.Box() for _ in VIEWS], selected_index=VIEWS.index(view))
+        self._tabs.titles = VIEWS
         for control in (self.text, self.phase, self.outcome):
             control.observe(self._filter, "value")
+        self.file.observe(lambda change: self.read(change["new"]) if change["new"] else None, "value")
         self.table.observe(self._turn, "page")
         self.table.observe(lambda change: self.pick(change["new"]) if change["new"] >= 0 else None, "selected")
-        super().__init__([widgets.HBox([self.text, self.phase, self.outcome]), self.table, self.note, self._views])
+        self.player.observe(self._follow, "selected")
+        self._tabs.observe(lambda change: self._draw(), "selected_index")
+        tools = widgets.HBox([self.file, self.text, self.phase, self.outcome])
+        tools.add_class("smtplab-tools")
+        panes = widgets.HBox([self.table, widgets.VBox([self.player, self._tabs], layout={"min_width": "0"})])
+        panes.add_class("smtplab-panes")
+        super().__init__([tools, self.note, panes])
+        self.add_class("smtplab-explorer")
         self._filter()
 
     def pick(self, session: int) -> Explorer:
@@ -72,20 +114,107 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
         chosen = self.capture.session(session)
         if self.session is None or self.session.session != session:
             self.session = chosen
-            pictures = ladder(chosen, rows=ROWS), states(chosen)
-            if self.ladder is None or self.states is None:
-                self.ladder, self.states = (SceneView(picture, tallest=TALLEST) for picture in pictures)
-                self._links = linked(self.ladder, self.states)
-                for view in (self.ladder, self.states):
-                    view.layout = {"flex": "1 1 520px", "min_width": "0"}
-                self._views.children = (self.ladder, self.states)
-            else:
-                self.ladder.show(pictures[0])
-                self.states.show(pictures[1])
-        self.note.value = f"Session {session}"
+            self.selected = ""
+            self._draw()
+            spoken = [event for event in exchange(chosen) if event.kind in ("command", "content", "reply")]
+            self.player.show([event.key for event in spoken], [round(event.at / 1e6, 3) for event in spoken])
+        row = chosen.row
+        self._say(
+            f"Session {session}: {one_line(word(row['client']), 60)} to {one_line(word(row['server']), 60)}, "
+            f"{word(row['outcome'])}"
+        )
         if self.table.selected != session:
             self.table.selected = session
         return self
+
+    def show(self, view: str) -> Explorer:
+        """Turn to a view: ladder, states, bytes or timeline; gives the explorer back. Raises ValueError for another."""
+        one_of("view", view, VIEWS)
+        self._tabs.selected_index = VIEWS.index(view)
+        return self
+
+    def read(self, path: str) -> Explorer:
+        """Show another capture; where it is none, say so in one line and keep this one. A folder's captures are offered."""
+        folder = Path(path).expanduser()
+        if folder.is_dir():
+            found = captures_in(folder)
+            self.file.options = found
+            self._say(f"{said(path)}: {counted(len(found), 'capture')} to choose from", wrong=not found)
+            return self
+        capture, about = opened(str(folder))
+        if capture is None:
+            self._say(about, wrong=True)
+            return self
+        self.capture, self.session, self._phases = capture, None, {}
+        self.table.selected = -1
+        self.file.options = captures_in(folder.parent)
+        self._filter()
+        if about:
+            self._say(about, wrong=True)
+        return self
+
+    @traitlets.observe("selected")
+    def _selection(self, change: Any) -> None:
+        """Mark it in every view that was drawn for this session; the bytes are those of the marked line."""
+        self.step = self.player.steps.index(self.selected) if self.selected in self.player.steps else -1
+        if self._busy:
+            return
+        self._busy = True
+        try:
+            for view in (self.player, *self.views.values()):
+                if view.selected != self.selected:
+                    view.selected = self.selected
+        finally:
+            self._busy = False
+        if VIEWS[self._tabs.selected_index] == "bytes":
+            self._draw()
+
+    @traitlets.observe("step")
+    def _step(self, change: Any) -> None:
+        if 0 <= self.step < len(self.player.steps):
+            self.selected = self.player.steps[self.step]
+
+    def _follow(self, change: Any) -> None:
+        if not self._busy:
+            self.selected = change["new"]
+
+    def _draw(self) -> None:
+        """Draw the view that is seen, where it does not show this session yet."""
+        if self.session is None:
+            return
+        place = self._tabs.selected_index
+        name = VIEWS[place]
+        line = self._line() if name == "bytes" else ""
+        if self._drawn.get(name) == (self.session, line):
+            return
+        picture = DRAWN[name](self.session, line)
+        was, self._busy = self._busy, True
+        try:
+            if name in self.views:
+                self.views[name].show(picture, self.selected)
+            else:
+                made = self.views[name] = SceneView(picture)
+                made.selected = self.selected
+                made.observe(self._follow, "selected")
+                box = self._tabs.children[place]
+                made.layout = {"width": "100%", "min_width": "0"}
+                box.children = (made,)
+        finally:
+            self._busy = was
+        self._drawn[name] = self.session, line
+
+    def _line(self) -> str:
+        """The line whose octets are shown: the one that is marked, or what was shown, or the first."""
+        key, before = self.selected, self._drawn.get("bytes")
+        if key.startswith(("command-", "reply-")):
+            return key
+        if before is not None and before[0] is self.session:
+            return before[1]
+        return "reply-0" if len(self.session.replies) else "command-0" if len(self.session.commands) else ""
+
+    def _say(self, text: str, *, wrong: bool = False) -> None:
+        self.note.value = text
+        (self.note.add_class if wrong else self.note.remove_class)("smtplab-wrong")
 
     def _filter(self, change: Any = None) -> None:
         sessions = self.capture.sessions
@@ -146,14 +275,10 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
         if shown is None:
             return None
         data, about = shown if isinstance(shown, tuple) else (shown, {})
-        still: dict[str, Any] = {}
-        if self.ladder is not None:
-            beside = self.ladder._repr_mimebundle_()
-            if beside is not None:
-                still, sizes = beside
-                about = {**about, **sizes}
-        pictures = {name: value for name, value in still.items() if name.startswith("image/")}
-        return {**data, **pictures, "text/plain": repr(self)}, about
+        if self.session is None:
+            return {**data, "text/plain": repr(self)}, about
+        still, sizes = ladder(self.session, rows=ROWS)._repr_mimebundle_()
+        return {**beside(data, still), "text/plain": repr(self)}, {**about, **sizes}
 
 
 def _has(column: Any, text: str) -> Any:
@@ -163,20 +288,44 @@ def _has(column: Any, text: str) -> Any:
 def _cells(part: pd.DataFrame) -> Iterable[list[Any]]:
     rows: Iterable[Any] = part[list(COLUMNS)].itertuples(index=False)
     for row in rows:
-        yield [
-            int(row.session),
-            f"{row.start:%Y-%m-%d %H:%M:%S}",
-            one_line(word(row.client), 60),
-            one_line(word(row.server), 60),
-            one_line(word(row.helo), 60),
-            word(row.tls),
-            str(whole(row.commands) or 0),
-            str(whole(row.messages) or 0),
-            span(int(row.duration.as_unit("ns").value)) if row.duration == row.duration else "",
-            word(row.outcome),
-        ]
+        cells = {
+            "session": int(row.session),
+            "outcome": word(row.outcome),
+            "client": one_line(word(row.client), 60),
+            "duration": span(int(row.duration.as_unit("ns").value)) if row.duration == row.duration else "",
+            "server": one_line(word(row.server), 60),
+            "helo": one_line(word(row.helo), 60),
+            "tls": word(row.tls),
+            "commands": str(whole(row.commands) or 0),
+            "messages": str(whole(row.messages) or 0),
+            "start": f"{row.start:%Y-%m-%d %H:%M:%S}",
+        }
+        yield [cells[name] for name in COLUMNS]
 
 
 def explore(capture: Any, **options: Any) -> Explorer:
     """The explorer of a capture."""
     return Explorer(capture, **options)
+
+
+def explore_asked() -> Explorer:
+    """The explorer of the captures that the environment names: the whole of the page that `smtplab explore` opens."""
+    import smtplab
+
+    files = json.loads(os.environ[ASKED])
+    return Explorer(smtplab.open(files[0] if len(files) == 1 else files, progress=False))
+
+
+def _octets(session: Any, line: str) -> Drawing:
+    """A command with its replies, or a reply alone: the line that is marked is the first to be seen."""
+    kind, _, number = line.partition("-")
+    chosen: dict[str, int] = {kind: int(number)} if kind else {}
+    return octets_view(session, command=chosen.get("command"), reply=chosen.get("reply"), rows=OCTETS, width=ACROSS)
+
+
+DRAWN: dict[str, Callable[[Any, str], Drawing]] = {
+    "ladder": lambda session, line: ladder(session, rows=ROWS),
+    "states": lambda session, line: states(session),
+    "bytes": _octets,
+    "timeline": lambda session, line: timeline(session),
+}

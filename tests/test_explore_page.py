@@ -1,0 +1,94 @@
+"""`smtplab explore` in a real browser: the sessions are there, a click shows one, nothing is asked of other machines."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
+SIZE: Any = {"width": 1280, "height": 720}
+
+
+@pytest.fixture
+def command(captures: Path, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """The command as a user runs it, on a file whose name would be code if it were pasted into some."""
+    hostile = tmp_path / "a'); raise SystemExit(1)#\"<img src=x onerror=alert(1)>.pcap.gz".replace("/", "")
+    shutil.copy(captures / "two-hundred-sessions.pcap.gz", hostile)
+    words = [sys.executable, "-m", "smtplab", "explore", hostile.name, "--no-browser"]
+    sources = os.pathsep.join([str(captures.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
+    started = subprocess.Popen(
+        words, cwd=tmp_path, text=True, env=os.environ | {"PYTHONPATH": sources}, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )  # fmt: skip
+    try:
+        yield started
+    finally:
+        if started.poll() is None:
+            started.terminate()  # it ends its server
+        started.communicate(timeout=30)
+
+
+@pytest.mark.needs_chromium
+@pytest.mark.slow
+def test_a_click_shows_a_session_and_nothing_leaves_the_machine(command: subprocess.Popen[str], tmp_path: Path) -> None:
+    from playwright.sync_api import sync_playwright
+
+    assert command.stdout is not None
+    line = command.stdout.readline()
+    assert line.startswith("The explorer is at http://127.0.0.1:"), line
+    address = line.split()[-1]
+    base = address.partition("/?")[0]
+    outside: list[str] = []
+    wrong: list[str] = []
+
+    def gate(route: Any) -> None:
+        if route.request.url.startswith((base, "data:", "blob:", "about:")):
+            route.continue_()
+        else:
+            outside.append(route.request.url)
+            route.abort("blockedbyclient")
+
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))))
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=found, args=FLAGS, headless=True)
+        page = browser.new_page(viewport=SIZE)
+        page.set_default_timeout(120_000)
+        page.route("**/*", gate)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.goto(address)
+        page.wait_for_selector('svg[aria-label^="Ladder of session 0:"]')
+        assert page.locator(".smtplab-table tbody tr").count() == 200
+        page.click('tr[data-number="5"] td')
+        page.wait_for_selector('svg[aria-label^="Ladder of session 5:"]')
+        page.click('button[data-act="forward"]')
+        page.keyboard.press("ArrowRight")
+        page.wait_for_selector('.smtplab-said:has-text("step 2 of 13")')
+        for tab, seen in (("states", "States"), ("bytes", "Octets"), ("timeline", "Timeline")):
+            page.click(f'.lm-TabBar-tab:has-text("{tab}")')
+            page.wait_for_selector(f'svg[aria-label^="{seen} of session 5:"]')
+        page.select_option(".smtplab-pace", "100")
+        page.click('button[data-act="play"]')
+        page.wait_for_selector('.smtplab-said:has-text("step 13 of 13")')
+        tall, wide = page.evaluate("[document.documentElement.scrollHeight, document.documentElement.scrollWidth]")
+        page.screenshot(path=tmp_path / "explorer.png")
+        # Who has no token is not let in.
+        other = browser.new_context().new_page()
+        other.route("**/*", gate)
+        other.goto(base + "/")
+        assert "/login" in other.url
+        browser.close()
+    assert not outside
+    assert not wrong
+    assert tall <= 720, "it fits a laptop's screen"
+    assert wide <= 1280
+    command.send_signal(signal.SIGINT)
+    _, errors = command.communicate(timeout=30)
+    assert command.returncode == 0, "Ctrl-C is how it ends"
+    assert not errors
