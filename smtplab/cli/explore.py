@@ -43,7 +43,7 @@ def free_port() -> int:
 
 def prepare(folder: Path, port: int, token: str, theme: str) -> list[str]:
     """Write the page and its settings into a folder of its own; the command that serves it, and it alone."""
-    cell = {
+    cell: dict[str, object] = {
         "cell_type": "code",
         "id": "explore",
         "metadata": {},
