@@ -48,6 +48,7 @@ class Session:
     def __init__(self, capture: Capture, number: int) -> None:
         self.capture, self.session = capture, number
         self._cut: dict[str, pd.DataFrame] = {}
+        self._row: pd.Series[Any] | None = None
 
     def frame(self, name: str) -> pd.DataFrame:
         """One frame cut to this session, by its name; rows are numbered from 0."""
@@ -58,8 +59,9 @@ class Session:
     @property
     def row(self) -> pd.Series[Any]:
         """Its row in `sessions`."""
-        row: pd.Series[Any] = self.capture.sessions.iloc[self.session]
-        return row
+        if self._row is None:
+            self._row = self.capture.sessions.iloc[self.session]
+        return self._row
 
     def stream(self, side: str, *, gaps: builtins.bytes | None = None) -> builtins.bytes:
         """The reassembled octets of "client" or "server".

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -24,21 +23,22 @@ def dressed(scene: Scene, roles: set[str]) -> dict[str, Any]:
     for theme in palette.THEMES:
         sheet = palette.sheet(theme)
         painted[theme] = {"sheet": {role: dict(sheet[role]) for role in sorted(roles)}}
-    painted["light"] |= scene.data() | {"items": [_slim(item) for item in scene.items]}
+    about = {name: getattr(scene, name) for name in ("width", "height", "title", "description")}
+    painted["light"] |= about | {"items": [_slim(item) for item in scene.items]}
     return painted
 
 
+_USUAL = {"radius": 0, "strong": 0, "anchor": "start"}
+
+
 def _slim(item: Primitive) -> dict[str, Any]:
-    """A primitive as data, without what is empty: a saved notebook keeps it."""
-    fields = {name: _short(value) for name, value in asdict(item).items() if value != "" and value is not None}
-    for name, usual in (("radius", 0), ("strong", 0), ("anchor", "start")):
-        if fields.get(name) == usual:
-            del fields[name]
-    return {"tag": type(item).__name__.lower()} | fields
-
-
-def _short(value: Any) -> Any:
-    return round(value, 2) if isinstance(value, float) else value
+    """A primitive as data, without what is empty or usual: a saved notebook keeps it, and each click sends hundreds."""
+    data: dict[str, Any] = {"tag": type(item).__name__.lower()}
+    for name in item.__slots__:
+        value = getattr(item, name)
+        if value != "" and value != _USUAL.get(name):
+            data[name] = round(value, 2) if isinstance(value, float) else value
+    return data
 
 
 class SceneView(anywidget.AnyWidget):
