@@ -99,6 +99,7 @@ CASES = list(exchanges(""))
 
 @given(WORD, some.sampled_from(CASES))
 @settings(max_examples=15, deadline=None, phases=[Phase.generate])
+@pytest.mark.slow
 def test_a_password_is_shown_nowhere(password: str, case: str) -> None:
     seen = shown(smtplab.open(talk(*HELLO, *exchanges(password)[case], "C: NOOP", OK, *QUIT).pcap()))
     for secret in (password, b64(password), b64(f"\0pat\0{password}")):

@@ -34,6 +34,7 @@ def test_a_seed_stands_for_one_file() -> None:
     assert [mutating.hostile(seed) for seed in range(5)] == [mutating.hostile(seed) for seed in range(5)]
 
 
+@pytest.mark.slow
 def test_a_fault_is_found_kept_and_made_smaller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def law(capture: Capture) -> None:
         assert "EHLO" not in capture.commands.verb.to_list()

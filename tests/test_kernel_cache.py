@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 
 def folder(packages: Path) -> str:
     """The cache's folder as a new Python names it that finds smtplab in `packages`."""
@@ -19,6 +21,7 @@ def folder(packages: Path) -> str:
     return name
 
 
+@pytest.mark.slow
 def test_a_second_installation_does_not_take_the_first_one_s_code_for_its_own(repository: Path, tmp_path: Path) -> None:
     shutil.copytree(repository / "smtplab", tmp_path / "smtplab", ignore=shutil.ignore_patterns("__pycache__"))
     first = folder(tmp_path)

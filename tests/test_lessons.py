@@ -65,6 +65,7 @@ def test_answers(captures: Path, name: str) -> None:
         assert lessons.check(question_id, answer).words.startswith("Right: "), (question_id, answer)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", sorted(Path("captures").glob("*.pcap*")), ids=lambda path: path.name)
 def test_every_question_has_an_answer_or_none_for_every_capture(path: Path) -> None:
     session = lessons.use(path)

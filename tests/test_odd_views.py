@@ -61,7 +61,12 @@ OF_A_SESSION = ("ladder", "states", "timeline", "bytes")
 OF_ALL = ("sessions", "phases", "latency", "time", "replies", "recipients")
 
 
-@pytest.mark.parametrize("name", CAPTURES)
+LARGE = ("5,000 recipients", "10 MB lines")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in LARGE else ()) for name in CAPTURES]
+)
 def test_every_view_of_an_odd_capture(name: str, tmp_path: Path) -> None:
     path = tmp_path / "odd.pcap"
     path.write_bytes(CAPTURES[name]())

@@ -20,6 +20,7 @@ MARGIN = 14
 LEFT = 100  # where time 0 is; the names of the lanes stand before it
 RIGHT = WIDTH - 24
 TOP = 74  # where the first lane begins
+MOST_STEPS = 2000  # that a widget goes through: the picture shows all
 NARROW = 2  # px: marks closer than this are one mark that says how many it stands for
 
 
@@ -36,7 +37,12 @@ def timeline(session: SessionFrames, *, theme: str = "light") -> Drawing:
     Raises ValueError for a theme that is none.
     """
     theme_of(theme)
-    return Drawing(_Layout(session).scene(), theme)
+    layout = _Layout(session)
+    scene = layout.scene()
+    spoken = layout.spoken()
+    marked = {item.key for item in scene.items}
+    labels = {event.key: layout.told(event) for event in spoken if event.key not in marked}
+    return Drawing(scene, theme, [event.key for event in spoken], labels)
 
 
 class _Layout:
@@ -53,6 +59,14 @@ class _Layout:
     def x(self, at: int) -> float:
         """Where a time is, in px."""
         return LEFT + (RIGHT - LEFT) * min(max(at / self.whole, 0), 1) if self.whole else LEFT
+
+    def spoken(self) -> list[Event]:
+        """The commands and replies, in wire order: as many as a widget goes through."""
+        return [event for event in self.events if event.kind in ("command", "content", "reply")][:MOST_STEPS]
+
+    def told(self, event: Event) -> str:
+        """When something was, and what was said."""
+        return visible(f"{self.clock(event.at)} {self.clock.unit}: " + one_line(event.text or event.note, 120))
 
     def scene(self) -> Scene:
         """The whole picture."""
@@ -143,10 +157,8 @@ class _Layout:
             role = "mark-lost" if lost else "mark-error" if refused else "mark"
             shown = next((event for event in group if event.refused), group[0])
             word_ = _word(shown)
-            told = f"{self.clock(group[0].at)} {self.clock.unit}: " + one_line(shown.text or shown.note, 120)
-            if len(group) > 1:
-                told += f", and {len(group) - 1} more"
-            yield Rect("row", min(x - 3, WIDTH - 7), y, 6, 34, key=shown.key, label=visible(told))
+            told = self.told(shown) + (f", and {len(group) - 1} more" if len(group) > 1 else "")
+            yield Rect("row", min(x - 3, WIDTH - 7), y, 6, 34, key=shown.key, label=told)
             top, low = (y + 14, y + 34) if way == "up" else (y, y + 20)
             if shown.kind == "gap":
                 yield Path("hatch", hatching(min(x, RIGHT - 8), top, 8, 20, 5), shown.key)

@@ -72,8 +72,8 @@ def use(source: Any = None, session: int = 0, *, otherwise: str = FIRST) -> Sess
 def example(name: str, session: int = 0) -> Session:
     """A session of one of the captures that came with smtplab, to be looked at beside the lesson's own.
 
-    >>> example("greeting-554.pcap").replies.code[0]
-    554
+    >>> example("greeting-554.pcap").row.outcome
+    'quit'
     """
     return smtplab.open(shipped("captures") / name).session(session)
 
