@@ -30,7 +30,8 @@ def to_svg(scene: Scene, theme: str = "light", extra: palette.Sheet | None = Non
     sheet = {**palette.sheet(theme), **(extra or {})}
     width, height = number(scene.width), number(scene.height)
     size = f'width="{width}" height="{height}" viewBox="0 0 {width} {height}"'
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img">'
+    role = "group" if linked else "img"  # an image has nothing inside that could be reached
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="{role}">'
     lines = [head, f"<title>{_safe(scene.title)}</title>", f"<desc>{_safe(scene.description)}</desc>"]
     lines += _linked(scene.items, sheet) if linked else [_element(item, sheet[item.role]) for item in scene.items]
     return "\n".join([*lines, "</svg>"]) + "\n"

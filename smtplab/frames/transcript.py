@@ -69,7 +69,9 @@ class Transcript:
             side = f"<b>{escape(line.side)}:</b>" if line.side else "  "
             text = "\n".join([folded[0], *(" " * (_PHASE + _TIME + 7) + more for more in folded[1:])])
             rows.append(f'{mark}{escape(line.time):>{_TIME}}  {side} <span style="{style}">{escape(text)}</span>')
-        return '<pre style="line-height:1.35;white-space:pre;overflow-x:auto">' + "\n".join(rows) + "</pre>"
+        return (
+            '<pre tabindex="0" style="line-height:1.35;white-space:pre;overflow-x:auto">' + "\n".join(rows) + "</pre>"
+        )
 
 
 _TONES = {phase: tuple(tones.split()) for phase, tones in zip(PHASE, LIGHT_TONES, strict=True)}
