@@ -15,7 +15,7 @@ NOTEBOOKS = sorted(path.name for path in (REPOSITORY / "notebooks").glob("*.ipyn
 PICTURES = """async () => { const found = [];
   for (const cell of document.querySelectorAll('.jp-Notebook .jp-Cell')) {
     cell.scrollIntoView(); await new Promise(done => setTimeout(done, 120));
-    for (const picture of cell.querySelectorAll('.jp-OutputArea-output img, .jp-OutputArea-output svg')) {
+    for (const picture of cell.querySelectorAll('.jp-OutputArea-output img, .jp-OutputArea-output svg:not([aria-hidden])')) {
       const box = picture.getBoundingClientRect();
       found.push([box.width, box.height, picture.complete === false || picture.naturalWidth === 0]); } }
   return found; }"""
