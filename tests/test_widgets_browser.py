@@ -15,14 +15,15 @@ from smtplab.charts import palette
 pytestmark = [pytest.mark.needs_chromium, pytest.mark.slow]
 
 # Cells 1 to 4 show one session in views that are linked; cell 5 has links of its own.
-CELLS = [
-    """import smtplab
+SETUP = """import smtplab
 from smtplab.widgets import linked
-cap = smtplab.open('../captures/two-hundred-sessions.pcap.gz')
+cap = smtplab.open("../captures/two-hundred-sessions.pcap.gz")
 session = cap.session(3)
 ladder, states = session.ladder().interact(), session.states().interact()
 octets, times = session.bytes().interact(), session.timeline().interact()
-links = linked(ladder, states, octets, times)""",
+links = linked(ladder, states, octets, times)"""
+CELLS = [
+    SETUP,
     "ladder",
     "states",
     "octets",
@@ -51,6 +52,7 @@ def ran(lab: Lab, browser: Any) -> Iterator[Visit]:
         visit.open(lab.address("widgets.ipynb"))
         for where in (*LINKED, f"{EXPLORER} .smtplab-table tbody tr"):
             visit.page.locator(where).first.wait_for()
+        visit.page.set_default_timeout(15_000)  # the notebook has run: what is still waited for is the widgets' own
         yield visit
 
 
