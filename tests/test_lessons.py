@@ -96,6 +96,10 @@ def test_an_answer_lights_up_in_every_view(captures: Path) -> None:
     assert {"image/png", "text/plain", "application/vnd.jupyter.widget-view+json"} <= set(bundle)
     lessons.check("q18", 250)
     assert [view.selected for view in box.children] == ["", "", ""]
+    guess = lessons.predict(lessons.example("greeting-554.pcap"), 0)  # of another session: nothing here is its reply
+    guess.children[1].value = "554"
+    guess.children[2].click()
+    assert box.children[0].selected == ""
     lessons.check("q18", 354)
     assert len({view.selected for view in box.children}) == 1
     assert box.children[0].selected.startswith("reply-")

@@ -7,7 +7,7 @@ from typing import Any
 from smtplab.frames.event import whole, word
 from smtplab.frames.exchange import reply_lines
 from smtplab.frames.session import Session
-from smtplab.lessons.checking import check, light, question_of, shown
+from smtplab.lessons.checking import check, current, light, question_of, shown
 
 # Labels, never HTML: what a server said stands in some of the words.
 
@@ -53,7 +53,8 @@ def predict(session: Session, number: int) -> Any:
     def told(answer: str) -> tuple[str, str]:
         guess = answer.strip()
         verdict = "Right" if guess == str(code) else "Same first digit" if guess[:1] == str(code)[0] else "No"
-        light(f"reply-{number}")
+        if session is current():
+            light(f"reply-{number}")
         return f"{verdict}: the server said {said}", f"reply-{number}"
 
     return _box(f"Which code will the server send {asked}?", Text(description="Code"), told)
