@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 FIRST = "notebooks/00-start-here.ipynb"
+# The variable that names the captures for the page of `smtplab explore`, as a JSON list: a path is never pasted into code.
+ASKED = "SMTPLAB_EXPLORE"
 KINDS = {"notebooks": "*.ipynb", "captures": "*.pcap*"}
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from browsing import visiting
 
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
 SIZE: Any = {"width": 1280, "height": 720}
 
 
@@ -37,31 +37,16 @@ def command(captures: Path, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
 
 @pytest.mark.needs_chromium
 @pytest.mark.slow
-def test_a_click_shows_a_session_and_nothing_leaves_the_machine(command: subprocess.Popen[str], tmp_path: Path) -> None:
-    from playwright.sync_api import sync_playwright
-
+def test_a_click_shows_a_session_and_nothing_leaves_the_machine(
+    command: subprocess.Popen[str], browser: Any, tmp_path: Path
+) -> None:
     assert command.stdout is not None
     line = command.stdout.readline()
     assert line.startswith("The explorer is at http://127.0.0.1:"), line
     address = line.split()[-1]
     base = address.partition("/?")[0]
-    outside: list[str] = []
-    wrong: list[str] = []
-
-    def gate(route: Any) -> None:
-        if route.request.url.startswith((base, "data:", "blob:", "about:")):
-            route.continue_()
-        else:
-            outside.append(route.request.url)
-            route.abort("blockedbyclient")
-
-    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))))
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=found, args=FLAGS, headless=True)
-        page = browser.new_page(viewport=SIZE)
-        page.set_default_timeout(120_000)
-        page.route("**/*", gate)
-        page.on("pageerror", lambda error: wrong.append(str(error)))
+    with visiting(browser, base, viewport=SIZE) as visit, visiting(browser, base) as stranger:
+        page, other = visit.page, stranger.page
         page.goto(address)
         page.wait_for_selector('svg[aria-label^="Ladder of session 0:"]')
         assert page.locator(".smtplab-table tbody tr").count() == 200
@@ -79,13 +64,10 @@ def test_a_click_shows_a_session_and_nothing_leaves_the_machine(command: subproc
         tall, wide = page.evaluate("[document.documentElement.scrollHeight, document.documentElement.scrollWidth]")
         page.screenshot(path=tmp_path / "explorer.png")
         # Who has no token is not let in.
-        other = browser.new_context().new_page()
-        other.route("**/*", gate)
         other.goto(base + "/")
         assert "/login" in other.url
-        browser.close()
-    assert not outside
-    assert not wrong
+        assert not visit.outside + stranger.outside
+        assert not visit.faults()
     assert tall <= 720, "it fits a laptop's screen"
     assert wide <= 1280
     command.send_signal(signal.SIGINT)

@@ -21,10 +21,10 @@ from pathlib import Path
 
 from smtplab.cli import GOOD, UNREADABLE
 from smtplab.cli.terminal import complain
+from smtplab.lab import ASKED
 
 # What Voilà asks others for, its own templates' fonts, our template leaves out: nothing leaves the machine.
 TEMPLATES = Path(__file__).parent / "page"
-ASKED = "SMTPLAB_EXPLORE"  # the captures, for smtplab.widgets.explorer: a path is never pasted into code
 PATIENCE = 60.0  # seconds for the server to answer on a busy machine
 CELL = "from smtplab.widgets.explorer import explore_asked\n\nexplore_asked()"
 

@@ -67,23 +67,12 @@ def _told(name: str, answer: str) -> tuple[str, str]:
 
 def _box(words: str, control: Any, told: Any) -> Any:
     """Question, control, button and a line of text, in a box that a reader without a kernel meets as the question."""
-    import traitlets
-    from ipywidgets import Button, Label, VBox
+    from ipywidgets import Button, Label
 
-    class Asked(VBox):  # type: ignore[misc]
-        selected = traitlets.Unicode("")
-
-        def _repr_mimebundle_(self, **options: Any) -> Any:
-            bundle = super()._repr_mimebundle_(**options)
-            if isinstance(bundle, dict):
-                bundle["text/plain"] = words
-            return bundle
-
-        def __repr__(self) -> str:
-            return words
+    from smtplab.widgets.still import Told
 
     button, line = Button(description="Check"), Label("")
-    box = Asked([Label(words), control, button, line])
+    box = Told([Label(words), control, button, line], words)
 
     def pressed(_: object) -> None:
         if not control.value:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from smtplab.charts.picture import one_of
-from smtplab.lab import KINDS, shipped
+from smtplab.lab import shipped
 from smtplab.lessons.checking import current, shows, use
 from smtplab.markup import markup
 from smtplab.printable import visible
@@ -53,9 +54,8 @@ def stage(*views: str, **options: Any) -> Any:
 
     Raises ValueError for a view that is none.
     """
-    from ipywidgets import VBox
-
-    from smtplab.widgets.scene_view import SceneView, beside, linked
+    from smtplab.widgets.scene_view import SceneView, linked
+    from smtplab.widgets.still import Told
 
     session = current()
     pictures = []
@@ -64,17 +64,8 @@ def stage(*views: str, **options: Any) -> Any:
         given = options if name == "bytes" else {"rows": ROWS} if name == "ladder" else {}
         pictures.append(getattr(session, name)(**given))
 
-    class Stage(VBox):  # type: ignore[misc]
-        def __repr__(self) -> str:
-            return str(pictures[0].sentence)
-
-        def _repr_mimebundle_(self, **about: Any) -> Any:
-            shown = super()._repr_mimebundle_(**about)
-            still, size = pictures[0]._repr_mimebundle_()
-            return shown if shown is None else (beside(shown, still), size)
-
     scenes = [SceneView(picture, tallest=0 if picture.height <= WHOLE else TALLEST) for picture in pictures]
-    box = Stage(scenes)
+    box = Told(scenes, pictures[0].sentence, pictures[0])
     box.links = linked(*scenes)
     shows(scenes[0])
     return box
@@ -88,31 +79,22 @@ def choose() -> Any:
     >>> choose().children[0].description
     'capture'
     """
-    from ipywidgets import Button, Combobox, HBox, Label
+    from ipywidgets import Button, Combobox, Label
+
+    from smtplab.widgets.files import captures_in, opened
+    from smtplab.widgets.still import Told
 
     folder = shipped("captures")
-    names = sorted(path.name for path in folder.glob(KINDS["captures"]))
+    names = [Path(path).name for path in captures_in(folder)]
     field = Combobox(
         options=names, placeholder="one of the list, or a path", description="capture", layout={"width": "420px"}
     )
     button, line = Button(description="Load"), Label("")
 
     def load(_: object) -> None:
-        path = folder / field.value if field.value in names else field.value
-        try:
-            chosen = use(path or None)
-        except (OSError, ValueError) as error:
-            line.value = visible(str(error))
-            return
-        line.value = f"{chosen!r}: now run the cells below again"
-
-    class Chooser(HBox):  # type: ignore[misc]
-        def __repr__(self) -> str:
-            return "Choose another capture, then run the cells below again."
-
-        def _repr_mimebundle_(self, **about: Any) -> Any:
-            shown = super()._repr_mimebundle_(**about)
-            return shown if shown is None else {**shown, "text/plain": repr(self)}
+        capture, about = opened(str(folder / field.value if field.value in names else Path(field.value).expanduser()))
+        line.value = about if capture is None else f"{use(capture)!r}: now run the cells below again"
 
     button.on_click(load)
-    return Chooser([field, button, line])
+    words = "Choose another capture, then run the cells below again."
+    return Told([field, button, line], words, layout={"flex_flow": "row"})

@@ -12,7 +12,7 @@ import traitlets
 
 from smtplab.charts.crowd import BRUSH, Crowd
 from smtplab.frames.words import counted
-from smtplab.widgets.scene_view import beside
+from smtplab.widgets.still import Bundle, beside
 
 STEPS = 60  # of each slider
 
@@ -74,14 +74,9 @@ class Brushed(widgets.VBox):  # type: ignore[misc]
     def __repr__(self) -> str:
         return f"{self.chart.sentence}; {self.note.value.partition(';')[0]}"
 
-    def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    def _repr_mimebundle_(self, **options: Any) -> Bundle:
         """The widget, and beside it the picture for where no widget can run."""
-        shown: Any = super()._repr_mimebundle_(**options)
-        if shown is None:
-            return None
-        data, about = shown if isinstance(shown, tuple) else (shown, {})
-        still, size = self.chart._repr_mimebundle_()
-        return {**beside(data, still), "text/plain": repr(self)}, {**about, **size}
+        return beside(super()._repr_mimebundle_(**options), repr(self), self.chart)
 
 
 def _slider(description: str, values: pd.Series[float], spaced: Any) -> widgets.SelectionRangeSlider:

@@ -22,10 +22,12 @@ from smtplab.charts.timeline import timeline
 from smtplab.frames.event import whole, word
 from smtplab.frames.exchange import exchange
 from smtplab.frames.words import counted, span
+from smtplab.lab import ASKED
 from smtplab.printable import one_line
 from smtplab.widgets.files import captures_in, opened, said
 from smtplab.widgets.player import PlayerView
-from smtplab.widgets.scene_view import SceneView, beside
+from smtplab.widgets.scene_view import SceneView
+from smtplab.widgets.still import Bundle, beside
 from smtplab.widgets.table_view import TableView
 
 PAGE = 200  # rows of the table at a time: more are slow to paint and nobody reads them
@@ -39,7 +41,6 @@ OUTCOMES: tuple[str, ...] = tuple(
     next(column.type for column in schema.FRAMES["sessions"].columns if column.name == "outcome")
 )
 VIEWS = ("ladder", "states", "bytes", "timeline")  # in the order of their tabs
-ASKED = "SMTPLAB_EXPLORE"  # names the captures, as a JSON list of paths, for the page of `smtplab explore`
 
 
 class Explorer(widgets.VBox):  # type: ignore[misc]
@@ -72,9 +73,8 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
         self.frame: pd.DataFrame = capture.sessions
         self.views: dict[str, SceneView] = {}
         self._phases: dict[str, set[int]] = {}
-        self._drawn: dict[
-            str, tuple[Any, str]
-        ] = {}  # what each view shows: the session, and the line where that matters
+        # what each view shows: the session, and the line where that matters
+        self._drawn: dict[str, tuple[Any, str]] = {}
         self._busy = False
         wide = {"style": {"description_width": "initial"}, "layout": {"width": "auto"}}
         here = Path(next(iter(capture.files), "")).parent
@@ -269,16 +269,10 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
         chosen = f", session {self.session.session} chosen" if self.session is not None else ""
         return f"Explorer: {self.table.said}{chosen}"
 
-    def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]] | dict[str, Any] | None:
+    def _repr_mimebundle_(self, **options: Any) -> Bundle:
         """The widget, and beside it the ladder of the chosen session for where no widget can run."""
-        shown: Any = super()._repr_mimebundle_(**options)
-        if shown is None:
-            return None
-        data, about = shown if isinstance(shown, tuple) else (shown, {})
-        if self.session is None:
-            return {**data, "text/plain": repr(self)}, about
-        still, sizes = ladder(self.session, rows=ROWS)._repr_mimebundle_()
-        return {**beside(data, still), "text/plain": repr(self)}, {**about, **sizes}
+        picture = None if self.session is None else ladder(self.session, rows=ROWS)
+        return beside(super()._repr_mimebundle_(**options), repr(self), picture)
 
 
 def _has(column: Any, text: str) -> Any:

@@ -1,67 +1,33 @@
 // Goes through the steps of a session: buttons, keys, a slider, and a clock that waits as long as the session did.
 
-const SVG = "http://www.w3.org/2000/svg";
-// Drawn as shapes: signs such as these are empty boxes where a font lacks them.
-const SIGNS = {
-  first: "M3 3v10M13 3L5 8l8 5z", back: "M11 3L4 8l7 5z", play: "M4 2.5L13 8l-9 5.5z",
-  pause: "M4 3h3v10H4zM9.5 3h3v10h-3z", forward: "M5 3l7 5-7 5z", last: "M13 3v10M3 3l8 5-8 5z",
-};
 const PACES = [["1", "own pace"], ["2", "×2"], ["10", "×10"], ["100", "×100"], ["step", "a step a second"]];
 const SHORTEST = 40; // ms: steps that were closer are played one by one all the same, or they would not be seen
-
-function make(tag, className, text) {
-  const made = document.createElement(tag);
-  if (className) made.className = className;
-  if (text !== undefined) made.textContent = text;
-  return made;
-}
-
-function sign(name) {
-  const made = document.createElementNS(SVG, "svg");
-  const path = document.createElementNS(SVG, "path");
-  for (const [key, value] of [["viewBox", "0 0 16 16"], ["width", "14"], ["height", "14"], ["aria-hidden", "true"]]) {
-    made.setAttribute(key, value);
-  }
-  for (const [key, value] of [["d", SIGNS[name]], ["fill", "currentColor"], ["stroke", "currentColor"]]) path.setAttribute(key, value);
-  made.append(path);
-  return made;
-}
-
-function themeNow() {
-  const of = document.querySelector("[data-jp-theme-light]");
-  return of && of.getAttribute("data-jp-theme-light") === "false" ? "dark" : "light";
-}
 
 function told(ms) {
   return ms >= 1000 ? `${(ms / 1000).toFixed(2)} s` : `${ms.toFixed(ms < 10 ? 2 : 1)} ms`;
 }
 
 function render({ model, el }) {
-  const root = make("div", "smtplab-scene smtplab-player");
+  const root = html("div", "smtplab-scene smtplab-player");
   root.setAttribute("role", "group");
   root.setAttribute("aria-label", "Step through the session");
   const buttons = {};
-  for (const act of ["first", "back", "play", "forward", "last"]) {
-    const button = make("button", "smtplab-button");
-    button.type = "button";
-    button.dataset.act = act;
-    button.append(sign(act), make("span", "", act));
-    button.addEventListener("click", () => (act === "play" ? play(!model.get("playing")) : go(act)));
-    root.append(button);
-    buttons[act] = button;
+  for (const act of ACTS) {
+    buttons[act] = stepButton(act, () => (act === "play" ? play(!model.get("playing")) : go(act)));
+    root.append(buttons[act]);
   }
-  const pace = make("select", "smtplab-pace");
+  const pace = html("select", "smtplab-pace");
   pace.setAttribute("aria-label", "how fast it plays");
   for (const [value, text] of PACES) {
-    const option = make("option", "", text);
+    const option = html("option", "", text);
     option.value = value;
     pace.append(option);
   }
-  const slider = make("input", "smtplab-slider");
+  const slider = html("input", "smtplab-slider");
   slider.type = "range";
   slider.min = "0";
   slider.setAttribute("aria-label", "step");
-  const said = make("span", "smtplab-said");
+  const said = html("span", "smtplab-said");
   root.append(pace, slider, said);
   el.append(root);
 
@@ -151,8 +117,7 @@ function render({ model, el }) {
   const renewed = () => { place = -1; mark(); };
   const paced = () => { pace.value = model.get("pace"); };
   const theme = () => { root.dataset.theme = themeNow(); };
-  const watcher = new MutationObserver(theme);
-  watcher.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light"] });
+  const untheme = onTheme(theme);
   model.on("change:steps", renewed);
   model.on("change:selected change:times", mark);
   model.on("change:playing", dress);
@@ -162,7 +127,7 @@ function render({ model, el }) {
   dress();
   return () => {
     clearTimeout(clock);
-    watcher.disconnect();
+    untheme();
     model.off("change:steps", renewed);
     model.off("change:selected change:times", mark);
     model.off("change:playing", dress);

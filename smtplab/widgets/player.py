@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import anywidget
 import traitlets
 
-HERE = Path(__file__).parent
+from smtplab.widgets.module import HERE, module
+
 LONGEST = 3000  # ms that a wait is played at most: nobody looks at a timeout of five minutes
 
 
@@ -17,7 +16,7 @@ class PlayerView(anywidget.AnyWidget):
     `times` are the steps' milliseconds since the session began. A wait of over 3 s is played as 3 s, and said to be cut.
     """
 
-    _esm = HERE / "player.js"
+    _esm = module("player.js")
     _css = HERE / "player.css"
 
     steps = traitlets.List(traitlets.Unicode(), help="keys in the order of going through them").tag(sync=True)

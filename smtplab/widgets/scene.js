@@ -1,7 +1,6 @@
 // Paints a scene (smtplab/charts/scene.py) and lets its rows be selected by pointer, keys and step buttons.
 // Everything that comes from a capture ends in a text node or in an attribute of the lists below, never in markup.
 
-const SVG = "http://www.w3.org/2000/svg";
 const TAGS = new Set(["rect", "line", "path", "text"]);
 const PLACES = {
   rect: ["x", "y", "width", "height"],
@@ -14,28 +13,10 @@ const STYLES = new Set([
   "font-family", "font-size", "font-weight", "font-style", "pointer-events",
 ]);
 const ANCHORS = new Set(["middle", "end"]);
-// Drawn as shapes: signs such as these are empty boxes where a font lacks them.
-const SIGNS = {
-  first: "M3 3v10M13 3L5 8l8 5z", back: "M11 3L4 8l7 5z", play: "M4 2.5L13 8l-9 5.5z",
-  pause: "M4 3h3v10H4zM9.5 3h3v10h-3z", forward: "M5 3l7 5-7 5z", last: "M13 3v10M3 3l8 5-8 5z",
-};
 const WIDEST = 960; // px of buttons and card beside a narrow picture
 const PACE = 900; // ms from one step to the next while playing
 
-function svg(tag, attributes) {
-  const made = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes || {})) made.setAttribute(name, String(value));
-  return made;
-}
-
-function html(tag, className, text) {
-  const made = document.createElement(tag);
-  if (className) made.className = className;
-  if (text !== undefined) made.textContent = text;
-  return made;
-}
-
-export function painted(item, sheet) {
+function painted(item, sheet) {
   if (!TAGS.has(item.tag)) return null;
   const made = document.createElementNS(SVG, item.tag);
   for (const name of PLACES[item.tag]) made.setAttribute(name, String(item[name]));
@@ -57,11 +38,6 @@ export function painted(item, sheet) {
   if (item.role && /^[a-z-]+$/.test(item.role)) made.classList.add(`smtplab-is-${item.role}`);
   if (item.key) made.dataset.key = item.key;
   return made;
-}
-
-export function themeNow() {
-  const of = document.querySelector("[data-jp-theme-light]");
-  return of && of.getAttribute("data-jp-theme-light") === "false" ? "dark" : "light";
 }
 
 function render({ model, el }) {
@@ -228,16 +204,7 @@ function render({ model, el }) {
     bar.replaceChildren();
     bar.hidden = !steps().length;
     if (bar.hidden) return;
-    for (const act of ["first", "back", "play", "forward", "last"]) {
-      const button = html("button", "smtplab-button");
-      button.type = "button";
-      button.dataset.act = act;
-      const sign = svg("svg", { viewBox: "0 0 16 16", width: 14, height: 14, "aria-hidden": "true" });
-      sign.append(svg("path", { d: SIGNS[act], fill: "currentColor", stroke: "currentColor" }));
-      button.append(sign, html("span", "", act));
-      button.addEventListener("click", () => (act === "play" ? play(!clock) : (play(false), go(act))));
-      bar.append(button);
-    }
+    for (const act of ACTS) bar.append(stepButton(act, () => (act === "play" ? play(!clock) : (play(false), go(act)))));
   }
 
   function point(event) {
@@ -275,8 +242,7 @@ function render({ model, el }) {
   model.on("change:selected", moved);
   model.on("change:steps", renewed);
   calmly.addEventListener("change", calm);
-  const watcher = new MutationObserver(() => { if (root.dataset.theme !== themeNow()) paint(); });
-  watcher.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light"] });
+  const untheme = onTheme(() => { if (root.dataset.theme !== themeNow()) paint(); });
   const most = model.get("tallest");
   if (most) stage.style.maxHeight = `${most}px`;
   calm();
@@ -284,7 +250,7 @@ function render({ model, el }) {
   paint();
   return () => {
     clearInterval(clock);
-    watcher.disconnect();
+    untheme();
     calmly.removeEventListener("change", calm);
     model.off("change:scenes", renewed);
     model.off("change:selected", moved);

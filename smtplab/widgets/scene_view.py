@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import anywidget
@@ -13,8 +11,8 @@ import traitlets
 from smtplab.charts import palette
 from smtplab.charts.drawing import Drawing, Overlays
 from smtplab.charts.scene import Primitive, Scene
-
-HERE = Path(__file__).parent
+from smtplab.widgets.module import HERE, module
+from smtplab.widgets.still import Bundle, beside
 
 
 def dressed(scene: Scene, roles: set[str]) -> dict[str, Any]:
@@ -53,7 +51,7 @@ class SceneView(anywidget.AnyWidget):
     (3, 'reply-2')
     """
 
-    _esm = HERE / "scene.js"
+    _esm = module("scene.js")
     _css = HERE / "scene.css"
 
     scenes = traitlets.Dict(help="for each theme what is painted").tag(sync=True)
@@ -98,22 +96,9 @@ class SceneView(anywidget.AnyWidget):
     def __repr__(self) -> str:
         return self.picture.sentence
 
-    def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    def _repr_mimebundle_(self, **options: Any) -> Bundle:
         """The widget, and beside it a PNG and a sentence for where no widget can run."""
-        shown: Any = super()._repr_mimebundle_(**options)
-        if shown is None:
-            return None
-        data, about = shown if isinstance(shown, tuple) else (shown, {})
-        still, size = self.picture._repr_mimebundle_()
-        return beside(data, still), {**about, **size}
-
-
-def beside(data: Mapping[str, Any], still: Mapping[str, Any]) -> dict[str, Any]:
-    """A widget's mime bundle with the still picture in it; octets as Jupyter sends them."""
-    made = {**data, **still}
-    if isinstance(made.get("image/png"), bytes):
-        made["image/png"] = base64.b64encode(made["image/png"]).decode("ascii")
-    return made
+        return beside(super()._repr_mimebundle_(**options), repr(self), self.picture)
 
 
 def _state(picture: Drawing) -> dict[str, Any]:

@@ -1,24 +1,12 @@
 // A table of which one row can be chosen, by pointer or keys; every cell is a text node.
 
-function make(tag, className, text) {
-  const made = document.createElement(tag);
-  if (className) made.className = className;
-  if (text !== undefined) made.textContent = text;
-  return made;
-}
-
-function themeNow() {
-  const of = document.querySelector("[data-jp-theme-light]");
-  return of && of.getAttribute("data-jp-theme-light") === "false" ? "dark" : "light";
-}
-
 function render({ model, el }) {
-  const root = make("div", "smtplab-scene smtplab-table");
-  const box = make("div", "smtplab-rows");
-  const foot = make("div", "smtplab-bar");
-  const back = make("button", "smtplab-button", "previous page");
-  const forward = make("button", "smtplab-button", "next page");
-  const said = make("span", "smtplab-said");
+  const root = html("div", "smtplab-scene smtplab-table");
+  const box = html("div", "smtplab-rows");
+  const foot = html("div", "smtplab-bar");
+  const back = html("button", "smtplab-button", "previous page");
+  const forward = html("button", "smtplab-button", "next page");
+  const said = html("span", "smtplab-said");
   said.setAttribute("aria-live", "polite");
   back.type = forward.type = "button";
   foot.append(back, forward, said);
@@ -29,21 +17,21 @@ function render({ model, el }) {
   function paint() {
     const focused = box.contains(document.activeElement);
     root.dataset.theme = themeNow();
-    const table = make("table");
+    const table = html("table");
     table.setAttribute("aria-label", model.get("title"));
-    const head = make("tr");
+    const head = html("tr");
     for (const name of model.get("columns")) {
-      const cell = make("th", "", name);
+      const cell = html("th", "", name);
       cell.scope = "col";
       head.append(cell);
     }
-    const top = make("thead");
+    const top = html("thead");
     top.append(head);
-    const body = make("tbody");
+    const body = html("tbody");
     rows = model.get("rows").map((cells) => {
-      const row = make("tr");
+      const row = html("tr");
       row.dataset.number = String(cells[0]);
-      for (const cell of cells) row.append(make("td", "", String(cell)));
+      for (const cell of cells) row.append(html("td", "", String(cell)));
       body.append(row);
       return row;
     });
@@ -106,13 +94,12 @@ function render({ model, el }) {
   });
   back.addEventListener("click", () => turn(-1));
   forward.addEventListener("click", () => turn(1));
-  const watcher = new MutationObserver(() => { root.dataset.theme = themeNow(); });
-  watcher.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light"] });
+  const untheme = onTheme(() => { root.dataset.theme = themeNow(); });
   model.on("change:rows change:said change:page change:pages", paint);
   model.on("change:selected", mark);
   paint();
   return () => {
-    watcher.disconnect();
+    untheme();
     model.off("change:rows change:said change:page change:pages", paint);
     model.off("change:selected", mark);
   };

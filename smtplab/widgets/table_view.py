@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import anywidget
 import traitlets
 
-HERE = Path(__file__).parent
+from smtplab.widgets.module import HERE, module
 
 
 class TableView(anywidget.AnyWidget):
     """A table in Jupyter: the first cell of a row is its number, `selected` the number of the chosen row, -1 for none."""
 
-    _esm = HERE / "table.js"
+    _esm = module("table.js")
     _css = HERE / "scene.css"
 
     title = traitlets.Unicode("", help="what the table is called").tag(sync=True)

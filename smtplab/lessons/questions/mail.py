@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from smtplab.frames.event import whole, word
+from collections.abc import Callable
+
+from smtplab.frames.event import word
 from smtplab.frames.session import Session
 from smtplab.lessons.question import Found, Question, code_of, commands, counted, key_of
 
@@ -51,29 +53,18 @@ def _domains(session: Session) -> Found:
     return str(rows["forward_path"].astype("str").str.rpartition("@")[2].str.lower().nunique()), key_of(rows)
 
 
-def _dot(session: Session) -> Found:
-    return code_of("DATA-END")(session)
+def _first_mail(column: str) -> Callable[[Session], Found]:
+    """A finder of a column of the first message, shown at the end of its content; what lacks octets has no number."""
 
+    def find(session: Session) -> Found:
+        rows, ends = session.messages, commands(session, "DATA-END", "BDAT")
+        if not len(rows) or not len(ends) or rows[column].isna().iloc[0]:
+            return None
+        if column != "subject" and not rows["complete"].iloc[0]:
+            return None
+        return word(rows[column].iloc[0]), key_of(ends)
 
-def _size(session: Session) -> Found:
-    rows, ends = session.messages, commands(session, "DATA-END", "BDAT")
-    if not len(rows) or not len(ends) or not rows["complete"].iloc[0]:
-        return None
-    return str(int(rows["size"].iloc[0])), key_of(ends)
-
-
-def _subject(session: Session) -> Found:
-    rows, ends = session.messages, commands(session, "DATA-END", "BDAT")
-    if not len(rows) or not len(ends) or rows["subject"].isna().iloc[0]:
-        return None
-    return word(rows["subject"].iloc[0]), key_of(ends)
-
-
-def _fields(session: Session) -> Found:
-    rows, ends = session.messages, commands(session, "DATA-END", "BDAT")
-    if not len(rows) or not len(ends) or not rows["complete"].iloc[0]:
-        return None
-    return str(whole(rows["headers"].iloc[0]) or 0), key_of(ends)
+    return find
 
 
 QUESTIONS = (
@@ -96,11 +87,12 @@ QUESTIONS = (
     Question("q18", "Which code answers the first DATA?", "It is neither done nor refused: it asks for more.",
              "354 says: go on, I am waiting for the content and its dot (RFC 5321 3.3).", code_of("DATA")),
     Question("q19", "Which code answers the first lone dot?", "Find DATA-END in `commands`.",
-             "250 after the dot means that the server takes responsibility for the mail (RFC 5321 6.1).", _dot),
+             "250 after the dot means that the server takes responsibility for the mail (RFC 5321 6.1).", code_of("DATA-END")),
     Question("q20", "How many octets had the first mail's content?", "It is `size` in `messages`; its dot does not count.",
-             "The dots that were put before a line's own dot, and the last dot, are not part of the mail (RFC 5321 4.5.2).", _size),
+             "The dots that were put before a line's own dot, and the last dot, are not part of the mail (RFC 5321 4.5.2).",
+             _first_mail("size")),
     Question("q21", "How many header fields had the first mail?", "They end at the empty line; `messages` counts them.",
-             "The header is content: SMTP does not read it to know where the mail goes (RFC 5321 2.3.1).", _fields),
+             "The header is content: SMTP does not read it to know where the mail goes (RFC 5321 2.3.1).", _first_mail("headers")),
     Question("q22", "What is the first mail's subject?", "It is one of the header fields.",
-             "Subject is text for people; no server needs it (RFC 5322 3.6.5).", _subject),
+             "Subject is text for people; no server needs it (RFC 5322 3.6.5).", _first_mail("subject")),
 )  # fmt: skip

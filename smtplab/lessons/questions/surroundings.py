@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pandas as pd
 
 from smtplab.frames.event import milliseconds, whole, word
@@ -22,14 +24,14 @@ def _version(session: Session) -> Found:
     return (version.removeprefix("TLSv"), "tls") if version else None
 
 
-def _mechanism(session: Session) -> Found:
-    rows, said = commands(session, "AUTH"), word(session.row["auth_mechanism"])
-    return (said, key_of(rows)) if len(rows) and said else None
+def _login(column: str) -> Callable[[Session], Found]:
+    """A finder of what `sessions` says of the login, shown at its AUTH."""
 
+    def find(session: Session) -> Found:
+        rows, said = commands(session, "AUTH"), word(session.row[column])
+        return (said, key_of(rows)) if len(rows) and said else None
 
-def _identity(session: Session) -> Found:
-    rows, said = commands(session, "AUTH"), word(session.row["auth_identity"])
-    return (said, key_of(rows)) if len(rows) and said else None
+    return find
 
 
 def _logged_in(session: Session) -> Found:
@@ -106,9 +108,10 @@ QUESTIONS = (
     Question("q39", "Which version of TLS did they agree upon?", "The lock's row in the ladder says it.",
              "The client offers versions, the server picks the newest that it knows (RFC 8446 4.1.3).", _version),
     Question("q40", "By which mechanism did the client log in?", "It is the word after AUTH.",
-             "PLAIN and LOGIN send the password itself, others a proof that one knows it (RFC 4954 4).", _mechanism),
+             "PLAIN and LOGIN send the password itself, others a proof that one knows it (RFC 4954 4).", _login("auth_mechanism")),
     Question("q41", "As whom did the client log in?", "`sessions` has it as `auth_identity`.",
-             "The name can be read wherever there is no TLS; the password is masked here, on the wire it is not.", _identity),
+             "The name can be read wherever there is no TLS; the password is masked here, on the wire it is not.",
+             _login("auth_identity")),
     Question("q42", "Did the login work, yes or no?", "235 is yes, 535 is no.",
              "235 says that the client is known now; a second AUTH would get 503 (RFC 4954 4).", _logged_in, YES_NO),
     Question("q43", "Which command waited longest for its reply?", "Sort `commands` by latency.",
