@@ -57,6 +57,10 @@ class Lab:
     token: str
     folder: Path
 
+    @property
+    def start(self) -> str:
+        return f"{self.base}/lab?token={self.token}&reset"
+
     def address(self, notebook: str) -> str:
         return f"{self.base}/lab/tree/notebooks/{notebook}?token={self.token}&reset"
 

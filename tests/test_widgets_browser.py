@@ -39,6 +39,8 @@ LOOKS = (
     """where => Array.from(document.querySelectorAll(where + ' svg.smtplab-picture')).map(s => s.outerHTML).join('')"""
 )
 FILL = "where => document.querySelector(where + ' .smtplab-is-page').getAttribute('fill')"
+WITHOUT_KERNEL = """path => window.jupyterapp.restored.then(() => window.jupyterapp.commands.execute('docmanager:open',
+  {path, factory: 'Notebook', kernelPreference: {shouldStart: false, autoStartDefault: false}})).then(() => true)"""
 EDGE = {"x": 3, "y": 16}  # of a row, where none of its words lies over it: a reader's click on a word counts as well
 STILL = """where => document.querySelector(where).getAnimations({subtree: true})
   .filter(a => a.playState === 'running').map(a => a.animationName || a.transitionProperty)"""
@@ -223,13 +225,13 @@ def test_saved_and_opened_by_a_stranger_without_a_kernel(ran: Visit, lab: Lab, b
     """As from a code host or a mail: nobody signed it, and no kernel runs. Every view is its picture with its sentence."""
     ran.page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save').then(() => true)")
     saved = json.loads((lab.folder / "notebooks" / "widgets.ipynb").read_text("utf-8"))
-    saved["metadata"] = {}  # no kernel's name: JupyterLab asks, and is told that there is to be none
     saved["cells"][0]["source"] = "# not what was signed"
     path = lab.folder / "notebooks" / "strangers.ipynb"
     path.write_text(json.dumps(saved), "utf-8")
     with visiting(browser, lab.base) as visit:
-        visit.open(lab.address(path.name), run=False)
-        visit.page.get_by_role("button", name="No Kernel", exact=True).click()
+        visit.open(lab.start, run=False)
+        visit.page.wait_for_function("() => Boolean(window.jupyterapp)")
+        visit.page.evaluate(WITHOUT_KERNEL, f"notebooks/{path.name}")
         seen = []
         for number in range(2, 7):
             cell = visit.page.locator(f".jp-Notebook .jp-Cell:nth-child({number})")
@@ -243,6 +245,7 @@ def test_saved_and_opened_by_a_stranger_without_a_kernel(ran: Visit, lab: Lab, b
         assert said[0].startswith("Ladder of session 3: ")
         assert [words.split()[0] for words in said] == ["Ladder", "States", "Octets", "Timeline", "Explorer:"]
         assert not any("0x" in words or "model" in words for words in said)
+        assert not visit.page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.session?.kernel")
         assert visit.page.locator(".smtplab-scene").count() == 0, "no widget without a kernel"
         assert visit.page.get_by_text("Loading widget").count() == 0
         assert visit.outside == []
