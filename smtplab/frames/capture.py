@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import pathlib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import numpy as np
@@ -157,7 +157,7 @@ class Capture:
     gaps = FrameProperty("gaps")
     findings = FrameProperty("findings")
 
-    def __init__(self, frames: Frames | Unread, reopen: Any = None) -> None:
+    def __init__(self, frames: Frames | Unread, reopen: Callable[[], Frames | None] | None = None) -> None:
         self._frames: Frames | Unread | None = frames
         self._reopen = reopen
         self._made: dict[str, pd.DataFrame] = {}
@@ -296,12 +296,17 @@ class Capture:
         return view("explore")(self, **options)
 
     def refresh(self) -> Capture:
-        """Read on what was appended to a growing file, opened with `follow=True`; frames are made anew when asked for."""
+        """Read on what was appended to a growing file, opened with `follow=True`; frames are made anew when asked for.
+
+        Costs next to nothing where the files are as they were; otherwise as much as opening them.
+        """
         if self._reopen is None:
             raise ValueError("only a capture opened from a path with follow=True can be refreshed")
-        self._frames = self._reopen()
-        self._made.clear()
-        self._sorted.clear()
+        grown = self._reopen()
+        if grown is not None:
+            self._frames = grown
+            self._made.clear()
+            self._sorted.clear()
         return self
 
     def close(self) -> None:

@@ -113,10 +113,22 @@ def open(
     if isinstance(source, Iterator) and not hasattr(source, "read"):
         source = list(source)
     files = unread.files_of(source)
+    if follow:
+        seen = unread.states_of(files)  # before they are read: what comes meanwhile is read by the next refresh
+
+        def read_if_grown() -> Any:
+            nonlocal seen
+            now = unread.states_of(unread.files_of(source))
+            if now == seen:
+                return None
+            frames, seen = read(), now
+            return frames
+
+        return Capture(read(progress), reopen=read_if_grown)
     size = unread.size_of(files)
-    if size > unread.LARGE and not follow:
+    if size > unread.LARGE:
         return Capture(unread.Unread(files, size, lambda: read(progress), convert))
-    return Capture(read(progress), reopen=read if follow else None)
+    return Capture(read(progress))
 
 
 def _ports(ports: Any) -> frozenset[int] | None:
