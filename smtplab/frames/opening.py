@@ -16,6 +16,7 @@ import pandas as pd
 from smtplab.errors import CaptureError, CaptureWarning
 from smtplab.frames import stored, unread
 from smtplab.frames.capture import Capture
+from smtplab.frames.growing import Growing
 
 Host = str | ipaddress.IPv4Address | ipaddress.IPv6Address | ipaddress.IPv4Network | ipaddress.IPv6Network
 Moment = str | dt.datetime | pd.Timestamp  # what `start` and `end` take
@@ -112,19 +113,10 @@ def open(
         raise ValueError("follow=True wants the path of a file that grows")
     if isinstance(source, Iterator) and not hasattr(source, "read"):
         source = list(source)
-    files = unread.files_of(source)
     if follow:
-        seen = unread.states_of(files)  # before they are read: what comes meanwhile is read by the next refresh
-
-        def read_if_grown() -> Any:
-            nonlocal seen
-            now = unread.states_of(unread.files_of(source))
-            if now == seen:
-                return None
-            frames, seen = read(), now
-            return frames
-
-        return Capture(read(progress), reopen=read_if_grown)
+        growing = Growing(source)
+        return Capture(read(progress), reopen=lambda: growing.read_if_grown(read))
+    files = unread.files_of(source)
     size = unread.size_of(files)
     if size > unread.LARGE:
         return Capture(unread.Unread(files, size, lambda: read(progress), convert))

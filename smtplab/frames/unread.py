@@ -43,12 +43,6 @@ def files_of(source: Any) -> list[str]:
     return list(map(str, files))
 
 
-def states_of(files: list[str]) -> list[tuple[str, int, int]]:
-    """Names, octets and times of change of these files: other ones where something was written."""
-    looked = [(name, pathlib.Path(name).stat()) for name in files]
-    return [(name, found.st_size, found.st_mtime_ns) for name, found in looked]
-
-
 def size_of(files: list[str]) -> int:
     """Octets of these files, roughly what compressed ones hold."""
     from smtplab.capture.source import UNPACKERS
