@@ -42,7 +42,7 @@ def frame_of(name: str, rows: list[dict[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-@dataclass
+@dataclass(eq=False)  # told apart by identity, as the sessions of a capture are
 class HandSession:
     """One session: what `Session` offers to charts."""
 

@@ -77,7 +77,7 @@ def _window(count: int, rows: int, page: int | None) -> list[range | int]:
 class _Layout:
     """One ladder being laid out: `y` is where the next row begins."""
 
-    def __init__(self, session: SessionFrames, events: list[Event], window: list[range | int]) -> None:
+    def __init__(self, session: SessionFrames, events: Sequence[Event], window: list[range | int]) -> None:
         self.session, self.events = session, events
         self.row, start = session.row, session.row["start"]
         self.duration = max(nanoseconds(session.phases["end"], start) + [event.at for event in events], default=0)

@@ -24,10 +24,17 @@ _BOLD = (
 _OTHER = 1.0
 
 
+class _Letters(dict[str, float]):
+    """Advances of letters in em."""
+
+    def __missing__(self, letter: str) -> float:
+        return _OTHER
+
+
 @cache
-def _advances(face: str) -> dict[str, float]:
-    table = _SANS if face == "sans" else _BOLD
-    return {chr(32 + i): int(width) / 100 for i, width in enumerate(table.split())} | {"\u00a0": 0.35, "µ": 0.74}
+def _advances(face: str) -> _Letters:
+    table = (_SANS if face == "sans" else _BOLD).split()
+    return _Letters({chr(32 + i): int(width) / 100 for i, width in enumerate(table)} | {"\u00a0": 0.35, "µ": 0.74})
 
 
 def cells(text: str) -> int:
@@ -57,7 +64,7 @@ def _advance(character: str, face: str) -> float:
     """Advance of one character in em."""
     if face == "mono":
         return _cell(character) * MONO_EM
-    return _advances(face).get(character, _OTHER)
+    return _advances(face)[character]
 
 
 def extent(role: str, text: str) -> float:
@@ -69,7 +76,7 @@ def extent(role: str, text: str) -> float:
     face, size = _face(role)
     if face == "mono":
         return cells(text) * size * MONO_EM
-    return sum(_advance(character, face) for character in text) * size
+    return sum(map(_advances(face).__getitem__, text)) * size
 
 
 def fit(role: str, text: str, room: float) -> str:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from smtplab.charts.metrics import extent
 from smtplab.charts.scene import Primitive, Rect, Text
-from smtplab.frames.event import nanoseconds, word
+from smtplab.frames.event import nanoseconds, whole_spans, word
 from smtplab.frames.words import span
 
 STRIP = 20  # height of the strip, px
@@ -36,8 +36,7 @@ def stretches(phases: pd.DataFrame, start: pd.Timestamp) -> list[Stretch]:
     >>> [stretch.phase for stretch in stretches(session.phases, session.row["start"])][:2]
     ['connect', 'greeting']
     """
-    zero = pd.Timestamp(0, tz="UTC")
-    spans = [nanoseconds(zero + phases[name], zero) for name in ("client_time", "server_time")]
+    spans = [whole_spans(phases[name].to_numpy()) for name in ("client_time", "server_time")]
     names = [word(name) for name in phases["phase"].tolist()]
     columns = [nanoseconds(phases[name], start) for name in ("start", "end")]
     return sorted(

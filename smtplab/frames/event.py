@@ -91,8 +91,15 @@ def word(value: Any) -> str:
 
 def nanoseconds(times: pd.Series[Any], start: pd.Timestamp) -> list[int]:
     """A column of times as nanoseconds since `start`; 0 where missing."""
-    spans = (times - start).dt.as_unit("ns")
-    return [0 if missing else int(value) for value, missing in zip(spans.astype("int64"), spans.isna(), strict=True)]
+    # By numpy: these columns are short and asked for often, and pandas takes half a millisecond for each.
+    spans = times.to_numpy("datetime64[ns]") - start.to_datetime64().astype("datetime64[ns]")
+    return whole_spans(spans)
+
+
+def whole_spans(spans: npt.NDArray[np.timedelta64]) -> list[int]:
+    """Spans of time as nanoseconds; 0 where missing."""
+    found: list[int] = np.where(np.isnat(spans), 0, spans.astype("timedelta64[ns]").astype(np.int64)).tolist()
+    return found
 
 
 def milliseconds(spans: pd.Series[Any]) -> npt.NDArray[np.float64]:

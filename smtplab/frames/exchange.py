@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from weakref import WeakKeyDictionary
 
 import pandas as pd
 
@@ -13,6 +14,9 @@ from smtplab.frames.unsaid import gaps, merged, packets, tls, unended
 from smtplab.frames.words import octets
 
 # The ladder and the transcript both read this list, so they cannot disagree about order, phase or what is content.
+
+# A session's frames stay as they are, and a picture, the player beside it and its bytes all ask for the same list.
+_told: WeakKeyDictionary[SessionFrames, tuple[Event, ...]] = WeakKeyDictionary()
 
 # Where times and frames are equal: what was missing, then what was said, in order, then the end of the connection.
 _RANK = {"gap": 0, "again": 1, "command": 2, "content": 2, "reply": 3, "tls": 4, "tcp": 5}
@@ -31,14 +35,20 @@ def reply_lines(text: str, code: int | None) -> list[str]:
     return [*(f"{code}-{line}" for line in lines[:-1]), last]
 
 
-def exchange(session: SessionFrames) -> list[Event]:
-    """All that happened in the session, in wire order: by time, then by packet.
+def exchange(session: SessionFrames) -> tuple[Event, ...]:
+    """All that happened in the session, in wire order: by time, then by packet; put together once for each session.
 
     >>> import smtplab
     >>> cap = smtplab.open("captures/one-mail.pcap")
     >>> [event.text for event in exchange(cap.session(0))][:2]
     ['SYN', 'SYN ACK']
     """
+    if session not in _told:
+        _told[session] = tuple(_events(session))
+    return _told[session]
+
+
+def _events(session: SessionFrames) -> list[Event]:
     start = session.row["start"]
     commands = list(_commands(session, start))
     events = [*commands, *_replies(session, start, commands), *gaps(session, start), *packets(session, start)]

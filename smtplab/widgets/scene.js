@@ -236,7 +236,13 @@ function render({ model, el }) {
     if (event.key === "Enter" || event.key === " ") event.stopPropagation();
   });
   const moved = () => mark(true);
-  const renewed = () => { buttons(); paint(); };
+  // A picture comes with its steps, and each of the two is told of: both are there before the first is painted, once.
+  let due = false;
+  const renewed = () => {
+    if (due) return;
+    due = true;
+    queueMicrotask(() => { due = false; buttons(); paint(); });
+  };
   const calm = () => { root.dataset.still = String(calmly.matches); };
   model.on("change:scenes", renewed);
   model.on("change:selected", moved);
