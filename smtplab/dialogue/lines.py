@@ -18,7 +18,7 @@ from smtplab.dialogue import detect, following, tables
 from smtplab.dialogue import state as st
 from smtplab.dialogue import transactions as tx
 from smtplab.dialogue.following import Followed, starts
-from smtplab.dialogue.unspoken import Gathered, Unspoken, unspoken
+from smtplab.dialogue.unspoken import Apart, Gathered, Unspoken, unspoken
 
 NOTHING = np.empty(0, np.int64)
 REPLY, CODE, DECIDING, TRANSACTION = range(4)  # fields of `Lines.of_command`
@@ -132,7 +132,10 @@ def filled(pattern: bytes, size: int) -> bytes:
 
 
 def read_lines(
-    packets: Packets, wanted: Wanted | None = None, found: Connections | None = None, gathered: Gathered | None = None
+    packets: Packets,
+    wanted: Wanted | None = None,
+    found: Connections | None = None,
+    gathered: Gathered | Apart | None = None,
 ) -> Lines:
     """Follow the packets' connections, choose those that speak SMTP, and read what was said.
 

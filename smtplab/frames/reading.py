@@ -18,7 +18,7 @@ from smtplab.capture.read import read_connected
 from smtplab.capture.wanted import Wanted
 from smtplab.dialogue import phases as stretching
 from smtplab.dialogue.lines import Lines, read_lines
-from smtplab.dialogue.unspoken import Gathered
+from smtplab.dialogue.unspoken import Apart, Gathered
 from smtplab.frames import commands, messages, packets, sessions, timeline, transactions
 from smtplab.frames.places import Places, places
 from smtplab.frames.wire import Wire
@@ -49,7 +49,7 @@ class Reading:
         *,
         secrets: bool,
         tick: Callable[[], None],
-        gathered: Gathered | None = None,
+        gathered: Gathered | Apart | None = None,
     ) -> None:
         tick()
         self.lines: Lines = read_lines(packets_, wanted, found, gathered)
@@ -58,9 +58,11 @@ class Reading:
         self.wire = Wire(self.lines, secrets=secrets)
 
     @classmethod
-    def of(cls, source: Any, wanted: Wanted, *, secrets: bool, tick: Callable[[], None]) -> Reading:
-        """Read a source as `smtplab.open` takes it."""
-        packets_, found = read_connected(source, wanted)
+    def of(
+        cls, source: Any, wanted: Wanted, *, secrets: bool, tick: Callable[[], None], growing: bool = False
+    ) -> Reading:
+        """Read a source as `smtplab.open` takes it; `growing`: its files are being written."""
+        packets_, found = read_connected(source, wanted, growing=growing)
         return cls(packets_, wanted, found, secrets=secrets, tick=tick)
 
     @cached_property
