@@ -46,21 +46,25 @@ class Columns:
             tuple[int, int]
         ] = []  # where the octets behind the files begin that are of a file, and which
         self.slow = 0  # records that scapy was asked for
+        self._files: dict[int, OneFile] = {}  # by number
 
     def append(self, reader: Reader, damage: list[Damage]) -> int:
         """Add the TCP packets of one file; gives how many packets of every kind it has."""
         return sum(self.read(reader, damage))
 
     def read(self, reader: Reader, damage: list[Damage], piece: int | None = None) -> Iterator[int]:
-        """Add the TCP packets of one file, `piece` records at a time (at most `PIECE`); gives how many of every kind they were."""
+        """Add the TCP packets of one file, `piece` records at a time (at most `PIECE`); gives how many of every kind they were.
+
+        Asked again, it adds those by which the file has grown since; `damage` is then again all there is of the file.
+        """
         place = reader.place
-        file = OneFile(self, place)
-        self.stretches.append((self.extra.base + self.extra.size, place.number))
-        before = 0
+        if place.number not in self._files:
+            self._files[place.number] = OneFile(self, place)
+            self.stretches.append((self.extra.base + self.extra.size, place.number))
+        file = self._files[place.number]
         for records in reader.pieces(min(piece or PIECE, PIECE)):
-            self.make_room(records.count, before, place, int(records.position[records.count - 1]))
-            file.read(records, before)
-            before += records.count
+            self.make_room(records.count, file.before, place, int(records.position[records.count - 1]))
+            file.read(records)
             yield records.count
         damage += reader.damage
         file.tell(damage)
@@ -100,15 +104,21 @@ class OneFile:
 
     def __init__(self, columns: Columns, place: Place) -> None:
         self.columns, self.place = columns, place
-        self.octets = place.buf.data
+        self.before = 0  # records read so far
         self.notes = np.zeros(links.NOTES, np.int64)
         self.aside = np.empty((PIECE, links.ASIDE_FIELDS), np.int64)  # touched only where something is set aside
         self.unknown: dict[int, tuple[int, int]] = {}  # link type: packets, the first of them
         self.unread: dict[str, tuple[int, int]] = {}  # of what scapy did not read, in the same way
 
-    def read(self, piece: Records, before: int) -> None:
+    @property
+    def octets(self) -> memoryview:
+        """The file's octets, with all others that lie in the same buffer."""
+        return self.place.buf.data
+
+    def read(self, piece: Records) -> None:
         """The TCP packets of one piece, in order, whichever way they are read."""
-        c = self.columns
+        c, before = self.columns, self.before
+        self.before += piece.count
         first = c.count
         self.notes[links.ASIDE] = 0
         c.count = links.dissect(

@@ -268,6 +268,12 @@ class Connecting:
         self._of_packets.append((connection, side))
         self.packets += n
 
+    def taken(self) -> NDArray[np.int32]:
+        """The numbers of the connections of the packets that came since the last time, in order of first packet from 0."""
+        numbers = np.concatenate([np.empty(0, np.int32), *(connection for connection, _ in self._of_packets)])
+        self._of_packets.clear()
+        return numbers
+
     def _grow(self) -> None:
         """Double the table of hashes, and the rows."""
         self._table = np.full(2 * len(self._table), -1, np.int32)

@@ -309,6 +309,11 @@ class Fragments:
                 return
             self.give_up(key)
 
+    @property
+    def none(self) -> bool:
+        """Whether there was none yet that counts."""
+        return not self.waiting and not self.whole and next(self.notes(), None) is None
+
     def close(self) -> None:
         """Nothing more comes."""
         for key in list(self.waiting):

@@ -113,21 +113,23 @@ class PcapReader:
         self.losses = Losses(place, "record")
         self.damage: list[Damage] = self.losses.damage
         self.secrets: list[bytes] = []  # the format has no place for any
+        self.state = np.zeros(4, np.int64)
+        self.state[AT] = place.base + FILE_HEADER
+        self.frames = 0
 
     def pieces(self, size: int = PIECE) -> Iterator[Records]:
-        """The records in the file's order; the same columns are filled anew for each piece."""
-        place, records = self.place, Records.room_for(size)
-        state = np.zeros(4, np.int64)
-        state[AT] = place.base + FILE_HEADER
-        frames = 0
+        """The records in the file's order, from where it stopped before; the same columns are filled anew for each piece."""
+        place, records, state = self.place, Records.room_for(size), self.state
+        state[WHY] = FULL
+        self.damage.clear()
         while state[WHY] == FULL:
             records.count = index_pcap(
                 place.buf, int(state[AT]), place.end, self.low_first, self.unit, self.header, self.link, size,
                 records.position, records.captured, records.original, records.time, records.link, state,
             )  # fmt: skip
-            frames += records.count
             why = int(state[WHY])
             if why not in {FULL, END}:
-                self.losses.note(why, int(state[AT]), int(state[LENGTH]), records, frames)
+                self.losses.note(why, int(state[AT]), int(state[LENGTH]), records, self.frames + records.count)
+            self.frames += records.count
             if records.count:
                 yield records

@@ -264,7 +264,9 @@ class PcapngReader:
                 file=place.name,
                 offset=4,
             )
-        self.start = place.base + length
+        self.state = np.zeros(4, np.int64)
+        self.state[AT] = place.base + length
+        self.frames = 0
 
     def section(self, at: int) -> tuple[int, int]:
         """Begin the section whose header lies `at`; gives FULL or what is wrong with it, and its length."""
@@ -304,20 +306,16 @@ class PcapngReader:
         return FULL, length
 
     def pieces(self, size: int = PIECE) -> Iterator[Records]:
-        """The records in the file's order; the same columns are filled anew for each piece."""
-        place, records = self.place, Records.room_for(size)
-        state = np.zeros(4, np.int64)
-        state[AT] = self.start
-        frames = 0
+        """The records in the file's order, from where it stopped before; the same columns are filled anew for each piece."""
+        place, records, state = self.place, Records.room_for(size), self.state
+        self.damage.clear()
         why = FULL
         while why == FULL:
-            before = records.count
             records.count = index_pcapng(
-                place.buf, int(state[AT]), place.end, int(self.order == "<"), before, size, state,
+                place.buf, int(state[AT]), place.end, int(self.order == "<"), records.count, size, state,
                 records.position, records.captured, records.original, records.time, records.link,
                 self.interfaces.count, *self.interfaces.columns,
             )  # fmt: skip
-            frames += records.count - before
             why, length = int(state[WHY]), int(state[LENGTH])
             if why == BLOCK:
                 why, length = self.describe(int(state[AT]), length)
@@ -325,7 +323,8 @@ class PcapngReader:
                     state[AT] += length
                     continue
             if why not in {FULL, END}:
-                self.losses.note(why, int(state[AT]), length, records, frames)
+                self.losses.note(why, int(state[AT]), length, records, self.frames + records.count)
+            self.frames += records.count
             if records.count:
                 yield records
                 records.count = 0

@@ -23,15 +23,18 @@ class Opened:
     """The files of a source (see `open_sources`), opened: their octets in one buffer, a reader each.
 
     One plain file stays where it is: `buf` is a view of the mapped file. Several are joined in one buffer; files
-    count in the order given, and are read in the order of their first packets.
+    count in the order given, and are read in the order of their first packets. Of files that are `growing`, a record that is
+    not whole is none yet.
 
     Raises CaptureError where a file is no capture.
     """
 
-    def __init__(self, source: Sources) -> None:
+    def __init__(self, source: Sources, *, growing: bool = False) -> None:
         sources = open_sources(source)
         self.damage = [Damage(rule, n, summary) for n, one in enumerate(sources) for rule, summary in one.losses]
         self.buf, self._places = joined(sources)
+        for place in self._places:
+            place.growing = growing
         self.files = [File(place.name, place.base, place.end) for place in self._places]
 
     def readers(self) -> list[Reader]:
@@ -47,9 +50,11 @@ def read(source: Sources, wanted: Wanted | None = None) -> Packets:
     return read_connected(source, wanted)[0]
 
 
-def read_connected(source: Sources, wanted: Wanted | None = None) -> tuple[Packets, Connections]:
+def read_connected(
+    source: Sources, wanted: Wanted | None = None, *, growing: bool = False
+) -> tuple[Packets, Connections]:
     """As `read`, and the connections of the packets, told apart beside the reading where there are processors for both."""
-    opened = Opened(source)
+    opened = Opened(source, growing=growing)
     columns = Columns(len(opened.buf), wanted or Wanted())
     total = 0
     secrets: list[bytes] = []

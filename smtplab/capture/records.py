@@ -8,6 +8,9 @@ Three rules decide what damage is. A record that runs beyond the end of the file
 is kept (as of a packet that the snapshot length cut) if that is one octet behind its header or more. A length that
 is above 16 MiB and runs beyond the end of the file, or above 256 MiB anywhere, is no length but damage. And nothing is
 searched for behind the damage: what looks like a record there may be content.
+
+Of a file that is still being written a record that is cut short is none yet. Its reader, asked again when the file has grown
+(`Place.grow`), goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -60,11 +63,12 @@ class Reader(Protocol):
     """What reads one format: made with the octets of one file, it hands out its records piece by piece."""
 
     place: Place
+    state: Integers  # of the loop: see AT
     damage: list[Damage]
     secrets: list[bytes]
 
     def pieces(self, size: int = PIECE) -> Iterator[Records]:
-        """The records in the file's order; the same columns are filled anew for each piece."""
+        """The records in the file's order, from where it stopped before; the same columns are filled anew for each piece."""
         ...
 
 
@@ -77,10 +81,15 @@ class Place:
     end: int
     name: str
     number: int  # of the file, as `Damage.file` counts
+    growing: bool = False  # the file is still being written
 
     def take(self, position: int, size: int) -> bytes:
         """Up to `size` octets at `position`, never beyond the file."""
         return self.buf[position : min(position + size, self.end)].tobytes()
+
+    def grow(self, buf: Octets) -> None:
+        """The file, the only one in its buffer, has more octets now."""
+        self.buf, self.end = buf, self.base + len(buf)
 
 
 @dataclass(slots=True)
@@ -93,6 +102,10 @@ class Losses:
 
     def note(self, why: int, at: int, length: int, records: Records, frames: int) -> None:
         """Note that reading stopped `at` a position, after `frames` packets, the last of them in `records`."""
+        kept = records.count > 0 and int(records.position[records.count - 1]) > at  # of the packet that was cut
+        if self.place.growing and why in {HEADER_CUT, DATA_CUT}:
+            records.count -= kept
+            return
         left = self.place.end - at
         what = {
             HEADER_CUT: f"the file ends in the header of a {self.unit}, after {left} octets of it",
@@ -102,7 +115,6 @@ class Losses:
             TOO_MANY: "more than 65536 interfaces in a section: nothing is read from there on",
         }[why]
         rule = "capture-cut-short" if why in {HEADER_CUT, DATA_CUT} else "capture-damaged"
-        kept = records.count > 0 and int(records.position[records.count - 1]) > at  # of the packet that was cut
         self.damage.append(Damage(rule, self.place.number, what, frames if kept else None, at - self.place.base))
 
 

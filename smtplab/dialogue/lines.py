@@ -21,7 +21,7 @@ from smtplab.dialogue import state as st
 from smtplab.dialogue import transactions as tx
 from smtplab.dialogue.following import Followed, starts
 from smtplab.dialogue.under_tls import Tunnel
-from smtplab.dialogue.unspoken import Gathered, Unspoken, unspoken
+from smtplab.dialogue.unspoken import Apart, Gathered, Unspoken, unspoken
 from smtplab.tls.keylog import KeyLog
 
 NOTHING = np.empty(0, np.int64)
@@ -171,9 +171,12 @@ def filled(pattern: bytes, size: int) -> bytes:
 
 
 def read_lines(
-    packets: Packets, wanted: Wanted | None = None, found: Connections | None = None, gathered: Gathered | None = None,
+    packets: Packets,
+    wanted: Wanted | None = None,
+    found: Connections | None = None,
+    gathered: Gathered | Apart | None = None,
     log: KeyLog | None = None,
-) -> Lines:  # fmt: skip
+) -> Lines:
     """Follow the packets' connections, choose those that speak SMTP, and read what was said.
 
     Of what is `wanted` only the span of time is asked here: ports and hosts are by `capture.read`. `found` are the packets'

@@ -30,6 +30,7 @@ KEYS = 7
 CLIENT, SERVER = [KIND, CLIENT_HIGH, CLIENT_LOW, SIX], [KIND, SERVER_HIGH, SERVER_LOW, SIX]
 COUNT, ENDED, SPOKE, LONGEST, TIME, FILE, FRAME, CLIENTS, SERVERS = range(KEYS, 16)
 GROUP_FIELDS = 16
+NO_GROUPS: Groups = np.empty((0, GROUP_FIELDS), np.int64)
 # PORT is -1 in a kind's rest. ENDED: how many were seen to end. SPOKE: on how many the client sent something. LONGEST: nanoseconds
 # between first and last packet. TIME, FILE, FRAME: of the first packet of all. CLIENTS, SERVERS: how many addresses.
 FIRST = (FRAME, FILE, TIME)  # as numpy sorts: the last counts most
@@ -75,18 +76,42 @@ class Gathered:
         """Take those of one piece; what there is to tell of it is none of them."""
         self._rows.add(grouped(each(packets, found, heard, None)))
         self._ports = np.union1d(self._ports, spoken_ports(found, heard))
-        return Unspoken(np.empty((0, GROUP_FIELDS), np.int64))
+        return Unspoken(NO_GROUPS)
 
     def unspoken(self) -> Unspoken:
         """Those of all pieces, as one reading would tell of them."""
         return bounded(self._rows, self._ports)
 
 
+class Apart:
+    """Those of some connections, a group each, and their sessions' ports: for who knows only later which of them count."""
+
+    def __init__(self) -> None:
+        self.groups = NO_GROUPS
+        self.ports: Integers = np.empty(0, np.int64)
+
+    def add(self, packets: Packets, found: Connections, heard: Heard) -> Unspoken:
+        """Take them; what there is to tell is none of them."""
+        self.groups, self.ports = each(packets, found, heard, None), session_ports(found, heard)
+        return Unspoken(NO_GROUPS)
+
+
+def together(groups: Groups, ports: Integers) -> Unspoken:
+    """What one reading would tell of such groups, where sessions spoke on these ports."""
+    rows = Rows(KEYS, GROUP_FIELDS)
+    rows.add(grouped(groups))
+    return bounded(rows, np.union1d(PORTS, ports))
+
+
+def session_ports(found: Connections, heard: Heard) -> Integers:
+    """Of each session the server's port."""
+    ports: Integers = found.rows[np.flatnonzero(heard.smtp), tcp.SOURCE_PORT + 1 - heard.client[heard.smtp]]
+    return ports
+
+
 def spoken_ports(found: Connections, heard: Heard) -> Integers:
     """The mail ports, and those on which SMTP was found."""
-    server = 1 - heard.client[heard.smtp]
-    port = found.rows[np.flatnonzero(heard.smtp), tcp.SOURCE_PORT + server]
-    return np.unique(np.concatenate([np.array(PORTS, np.int64), port]))
+    return np.union1d(PORTS, session_ports(found, heard))
 
 
 def each(packets: Packets, found: Connections, heard: Heard, ports: Integers | None) -> Groups:

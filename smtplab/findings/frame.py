@@ -26,10 +26,11 @@ NUMBERS = ("session", "transaction", "command", "frame", "file")
 
 
 def findings(capture: Capture) -> pd.DataFrame:
-    """Ask every rule; a capture that was stored keeps the findings that were stored with it."""
+    """Ask every rule; where a capture is stored, or grows, the findings come together with the other frames."""
+    from smtplab.frames.grown import Grown
     from smtplab.frames.stored import Stored
 
-    if isinstance(capture.source, Stored):
+    if isinstance(capture.source, (Grown, Stored)):
         return capture.source.frame("findings")
     found = [row for rule in RULES for row in rule(capture)]
     found.sort(key=lambda row: (row.session if row.session is not None else -1, row.frame or 0, row.rule))

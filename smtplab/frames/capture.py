@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import pathlib
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -82,12 +82,14 @@ class Frames(Protocol):
         """One stream."""
 
 
-def _warn(frames: Frames) -> None:
-    """Say what of the files could not be read."""
+def _warn(frames: Frames, known: Sequence[Any] = (), level: int = 4) -> None:
+    """Say what of the files could not be read, but for what is `known`."""
     for damage in frames.damage:
+        if damage in known:
+            continue
         name = frames.files[damage.file]
         where = name if damage.offset is None else f"{name}, offset {damage.offset}"
-        warnings.warn(CaptureWarning(f"{where}: {damage.summary}"), stacklevel=4)
+        warnings.warn(CaptureWarning(f"{where}: {damage.summary}"), stacklevel=level)
 
 
 class FrameProperty:
@@ -157,12 +159,14 @@ class Capture:
     gaps = FrameProperty("gaps")
     findings = FrameProperty("findings")
 
-    def __init__(self, frames: Frames | Unread, reopen: Callable[[], Frames | None] | None = None) -> None:
+    def __init__(
+        self, frames: Frames | Unread, reopen: Callable[[], Frames | None] | None = None, *, warned: bool = False
+    ) -> None:
         self._frames: Frames | Unread | None = frames
         self._reopen = reopen
         self._made: dict[str, pd.DataFrame] = {}
         self._sorted: dict[str, tuple[Any, Any]] = {}
-        if not isinstance(frames, Unread):
+        if not (isinstance(frames, Unread) or warned):
             _warn(frames)
 
     @property
@@ -298,15 +302,20 @@ class Capture:
     def refresh(self) -> Capture:
         """Read on what was appended to a growing file, opened with `follow=True`; frames are made anew when asked for.
 
-        Costs next to nothing where the files are as they were; otherwise as much as opening them.
+        Costs next to nothing where nothing was written. Of one file that is not compressed only what is new is read, and what its
+        connections had before; making a frame then costs most for these, and little for all the rows that are as they were.
+        Several files, compressed ones, and one with IP fragments or link types that only scapy reads are read anew. A record
+        that is not whole yet is left for the next time.
         """
         if self._reopen is None:
             raise ValueError("only a capture opened from a path with follow=True can be refreshed")
+        known = list(self.source.damage)
         grown = self._reopen()
         if grown is not None:
             self._frames = grown
             self._made.clear()
             self._sorted.clear()
+            _warn(grown, known, 3)
         return self
 
     def close(self) -> None:

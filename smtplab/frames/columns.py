@@ -118,7 +118,8 @@ def typed(values: pa.ChunkedArray, type_: str | tuple[str, ...]) -> pd.Series[An
         plain = values.combine_chunks()
         if pa.types.is_dictionary(plain.type):
             plain = plain.cast(plain.type.value_type)
-        return pd.Series(pd.Categorical(plain.to_pylist(), categories=list(type_), ordered=True), copy=False)
+        codes = pc.fill_null(pc.index_in(plain, pa.array(type_, plain.type)), -1)
+        return choice(codes.to_numpy(zero_copy_only=False), type_)
     if type_ == schema.TEXT:
         return text(values.cast(pa.large_string()))
     if type_ in (schema.TEXTS, schema.TEXT_MAP, schema.OCTETS):

@@ -14,7 +14,6 @@ import pandas as pd
 
 from smtplab.frames import stored, unread
 from smtplab.frames.capture import Capture
-from smtplab.frames.growing import Growing
 from smtplab.frames.keys import Keys
 
 Host = str | ipaddress.IPv4Address | ipaddress.IPv6Address | ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -114,13 +113,26 @@ def open(
     if isinstance(source, Iterator) and not hasattr(source, "read"):
         source = list(source)
     if follow:
-        growing = Growing(source)
-        return Capture(read(progress), reopen=lambda: growing.read_if_grown(read))
+        return _followed(source, limits, secrets, keys)
     files = unread.files_of(source)
     size = unread.size_of(files)
     if size > unread.LARGE:
         return Capture(unread.Unread(files, size, lambda: read(progress), convert))
     return Capture(read(progress))
+
+
+def _followed(source: Any, limits: dict[str, Any], secrets: bool, keys: Keys) -> Capture:
+    """A capture whose files grow."""
+    from smtplab.frames import first_start
+
+    first_start.prepare()
+    from smtplab.capture.wanted import Wanted
+    from smtplab.frames.growing import Growing
+
+    growing = Growing(source, Wanted(**limits), keys, secrets=secrets)
+    frames = growing.read_if_grown()
+    assert frames is not None, "the first time there is always something"
+    return Capture(frames, reopen=growing.read_if_grown)
 
 
 def _ports(ports: Any) -> frozenset[int] | None:

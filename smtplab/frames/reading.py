@@ -18,7 +18,7 @@ from smtplab.capture.read import read_connected
 from smtplab.capture.wanted import Wanted
 from smtplab.dialogue import phases as stretching
 from smtplab.dialogue.lines import Lines, read_lines
-from smtplab.dialogue.unspoken import Gathered
+from smtplab.dialogue.unspoken import Apart, Gathered
 from smtplab.frames import commands, messages, packets, sessions, timeline, transactions
 from smtplab.frames.keys import Keys
 from smtplab.frames.places import Places, places
@@ -50,7 +50,7 @@ class Reading:
         *,
         secrets: bool,
         tick: Callable[[], None],
-        gathered: Gathered | None = None,
+        gathered: Gathered | Apart | None = None,
         keys: Keys | None = None,
     ) -> None:
         tick()
@@ -62,10 +62,17 @@ class Reading:
 
     @classmethod
     def of(
-        cls, source: Any, wanted: Wanted, *, secrets: bool, tick: Callable[[], None], keys: Keys | None = None
+        cls,
+        source: Any,
+        wanted: Wanted,
+        *,
+        secrets: bool,
+        tick: Callable[[], None],
+        keys: Keys | None = None,
+        growing: bool = False,
     ) -> Reading:
-        """Read a source as `smtplab.open` takes it."""
-        packets_, found = read_connected(source, wanted)
+        """Read a source as `smtplab.open` takes it; `growing`: its files are being written."""
+        packets_, found = read_connected(source, wanted, growing=growing)
         return cls(packets_, wanted, found, secrets=secrets, tick=tick, keys=keys)
 
     @cached_property

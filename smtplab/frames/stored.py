@@ -41,6 +41,17 @@ def table_of(frame: pd.DataFrame) -> pa.Table:
     return pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
 
 
+def frame_of(name: str, table: pa.Table, file: str | None = None) -> pd.DataFrame:
+    """The frame of that name from a table of its columns; CaptureError where a column of the `file` has another type."""
+    made = {}
+    for column in schema.FRAMES[name].columns:
+        try:
+            made[column.name] = columns.typed(table.column(column.name), column.type)
+        except (ValueError, TypeError, pa.ArrowException) as error:
+            raise CaptureError(f"column {column.name}: expected {column.type_name}", file=file) from error
+    return columns.build(schema.FRAMES[name], made)
+
+
 def describe(folder: pathlib.Path, files: list[str], damaged: int, strays: dict[str, int]) -> None:
     """Write what the frames in a folder are, and what of their capture stands in none of them."""
     description = {
@@ -86,13 +97,7 @@ class Stored:
         missing = [column.name for column in schema.FRAMES[name].columns if column.name not in table.column_names]
         if missing:
             raise CaptureError(f"columns are missing: {', '.join(missing)}", file=str(path))
-        made = {}
-        for column in schema.FRAMES[name].columns:
-            try:
-                made[column.name] = columns.typed(table.column(column.name), column.type)
-            except (ValueError, TypeError, pa.ArrowException) as error:
-                raise CaptureError(f"column {column.name}: expected {column.type_name}", file=str(path)) from error
-        return columns.build(schema.FRAMES[name], made)
+        return frame_of(name, table, str(path))
 
     def counts(self) -> dict[str, int]:
         """How much there is."""

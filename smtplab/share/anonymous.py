@@ -11,7 +11,7 @@ import binascii
 import ipaddress
 import re
 from collections.abc import Iterable, Iterator
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from smtplab.share.addresses import Addresses
 from smtplab.share.headers import Datagram, rewritten
 from smtplab.share.lines import Lines as Rules
 from smtplab.share.pcapng import Layout
+from smtplab.share.reading import reading_of
 from smtplab.share.records import Records
 from smtplab.share.streams import Streams
 from smtplab.share.words import Words
@@ -112,7 +113,7 @@ def _naming(capture: Capture, lines: Lines, chosen: list[int]) -> Iterator[bytes
     yield from (value.encode() for value in commands["argument"].dropna().tolist())
     for heads in (sessions["banner"], commands["reply_text"]):
         yield from (value.split()[0].encode() for value in heads.dropna().tolist() if value.split())
-    wire: Any = cast("Any", capture.source).wire
+    wire = reading_of(capture).wire
     _ = wire.commands  # finds what AUTH sent
     session = lines.command[st.SESSION]
     yield from _credentials(secret for secret in wire.secrets_sent if session[secret.row] in chosen)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from smtplab.share.reading import reading_of
 from smtplab.share.records import records
-from smtplab.share.sessions import reading_of
 
 if TYPE_CHECKING:
     from smtplab.frames.capture import Capture

@@ -14,10 +14,9 @@ from smtplab.capture import framing
 from smtplab.capture.packets import Integers
 from smtplab.dialogue.lines import Lines
 from smtplab.dialogue.under_tls import begun_at
-from smtplab.errors import CaptureError
-from smtplab.frames.reading import Reading
 from smtplab.share.headers import Datagram
 from smtplab.share.pcapng import Layout, replacing
+from smtplab.share.reading import reading_of
 from smtplab.share.records import Records, records
 from smtplab.tls.keylog import KeyLog
 
@@ -28,17 +27,6 @@ RANDOM = (
     11,
     43,
 )  # where a ClientHello's random lies: behind the record's header, the message's, and the version (RFC 8446 4.1.2)
-
-
-def reading_of(capture: Capture) -> Reading:
-    """Where the capture's packets are; raises CaptureError where it has none."""
-    source = capture.source
-    if not isinstance(source, Reading):
-        raise CaptureError(
-            "a folder of frames holds no packets: open the capture itself",
-            file=str(getattr(source, "folder", "")) or None,
-        )
-    return source
 
 
 def numbers_of(sessions: Any, count: int) -> list[int]:
