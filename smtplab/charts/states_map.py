@@ -14,7 +14,10 @@ from smtplab.smtp.states import CLOSED, CONTENT, GREETED, MAIL, RCPT, READY, REF
 WIDTH, HEIGHT = 920, 486
 NODE_WIDTH, NODE_HEIGHT = 100, 40
 # Around the states in which the connection lives.
-FRAME = "M16 54 H904 A10 10 0 0 1 914 64 V312 A10 10 0 0 1 904 322 H514 A10 10 0 0 0 504 332 V468 A10 10 0 0 1 494 478 H16 A10 10 0 0 1 6 468 V64 A10 10 0 0 1 16 54 Z"  # fmt: skip
+FRAME = (
+    "M16 54 H904 A10 10 0 0 1 914 64 V312 A10 10 0 0 1 904 322 H514 A10 10 0 0 0 504 332 "
+    "V468 A10 10 0 0 1 494 478 H16 A10 10 0 0 1 6 468 V64 A10 10 0 0 1 16 54 Z"
+)
 LEGEND = (650, 376)  # where its first line begins, beside `closed`: x, y
 NOTES = 14  # from one note under a state to the next, px
 

@@ -160,6 +160,8 @@ class Capture:
     def __init__(self, frames: Frames | Unread, reopen: Callable[[], Frames | None] | None = None) -> None:
         self._frames: Frames | Unread | None = frames
         self._reopen = reopen
+        # How often the frames were made anew, because there was more: what was cut from those before is out of date.
+        self.generation = 0
         self._made: dict[str, pd.DataFrame] = {}
         self._sorted: dict[str, tuple[Any, Any]] = {}
         if not isinstance(frames, Unread):
@@ -298,6 +300,8 @@ class Capture:
     def refresh(self) -> Capture:
         """Read on what was appended to a growing file, opened with `follow=True`; frames are made anew when asked for.
 
+        Sessions asked for before follow; live views do so with their `.update()`.
+
         Costs next to nothing where the files are as they were; otherwise as much as opening them.
         """
         if self._reopen is None:
@@ -305,6 +309,7 @@ class Capture:
         grown = self._reopen()
         if grown is not None:
             self._frames = grown
+            self.generation += 1
             self._made.clear()
             self._sorted.clear()
         return self
