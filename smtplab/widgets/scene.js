@@ -61,6 +61,7 @@ function render({ model, el }) {
 
   let rows = new Map(); // key -> the rectangle that stands for it
   let labels = {};
+  let entry = null; // the row that Tab comes to: the one that is selected, or the first
   let ring = null;
   let over = null;
   let sheet = {};
@@ -103,6 +104,7 @@ function render({ model, el }) {
     shown = now;
     stage.replaceChildren();
     rows = new Map();
+    entry = null;
     labels = { ...(model.get("labels") || {}) };
     if (!scene) return;
     sheet = scene.sheet;
@@ -117,6 +119,7 @@ function render({ model, el }) {
         labels[item.key] = labels[item.key] || item.label;
         made.setAttribute("role", "option");
         made.setAttribute("aria-label", item.label);
+        made.setAttribute("aria-selected", "false");
         made.setAttribute("tabindex", "-1");
       } else if (!item.key || !rows.has(item.key)) {
         if (item.tag !== "text") made.setAttribute("aria-hidden", "true");
@@ -161,12 +164,16 @@ function render({ model, el }) {
   function mark(scroll) {
     const key = model.get("selected") || "";
     const found = rows.get(key);
-    for (const [name, made] of rows) {
-      made.setAttribute("aria-selected", String(name === key));
-      made.setAttribute("tabindex", "-1");
+    // Only what changes: a ladder has hundreds of rows.
+    if (entry) {
+      entry.setAttribute("aria-selected", "false");
+      entry.setAttribute("tabindex", "-1");
     }
-    const entry = found || rows.values().next().value;
-    if (entry) entry.setAttribute("tabindex", "0");
+    entry = found || rows.values().next().value || null;
+    if (entry) {
+      entry.setAttribute("aria-selected", String(entry === found));
+      entry.setAttribute("tabindex", "0");
+    }
     if (ring) {
       ring.setAttribute("visibility", found ? "visible" : "hidden");
       if (found) for (const name of PLACES.rect) ring.setAttribute(name, found.getAttribute(name));
