@@ -29,6 +29,8 @@ SPACING = 4_000  # microseconds between the starts of two sessions, on average: 
 RETRANSMITTED = 0.01  # of the segments with payload
 REORDERED = 0.02  # of the segments that another of the same burst follows
 
+HEAD = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262_144, 1)  # of a pcap file of Ethernet packets
+
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 
 TEXT = (
@@ -373,7 +375,7 @@ def packets(seed: int, megabytes: float, large: bool, truth: dict[str, Any]) -> 
 def generate(target: BinaryIO, seed: int, megabytes: float, large: bool = False) -> dict[str, Any]:
     """Write the capture to `target` and return its truth."""
     truth: dict[str, Any] = {"seed": seed, "mail": "large" if large else "small"}
-    target.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262_144, 1))
+    target.write(HEAD)
     target.writelines(packets(seed, megabytes, large, truth))
     return truth
 

@@ -74,3 +74,16 @@ def test_another_capture_or_one_line_that_says_why_not(captures: Path, tmp_path:
     assert "three-mails" in explorer.capture.files[0]
     assert explorer.session.session == 0
     assert repr(explorer.views["ladder"]) == repr(explorer.session.ladder())
+
+
+def test_a_long_session_has_pages_that_steps_turn(captures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("smtplab.widgets.explorer.ROWS", 6)
+    explorer = smtplab.open(captures / "three-mails.pcap").explore()
+    ladder = explorer.views["ladder"]
+    assert ladder.pages > 4
+    assert ladder.steps == explorer.player.steps
+    explorer.player.selected = explorer.player.steps[-1]
+    assert ladder.page == ladder.picture.pages.of[explorer.selected] > 3
+    assert explorer.selected in {item.key for item in ladder.picture.scene.items}
+    explorer.step = 0
+    assert ladder.page == 0

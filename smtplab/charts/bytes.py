@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from smtplab.charts.blocks import MOST, Block, blocks
-from smtplab.charts.drawing import Drawing
+from smtplab.charts.drawing import Drawing, Pages
 from smtplab.charts.metrics import fit
 from smtplab.charts.palette import FIELD_PHASES, theme_of
 from smtplab.charts.picture import one_of
@@ -66,7 +67,20 @@ def octets_view(
     if len(pages) > 1:
         title += f", page {page} of {len(pages)}"
     steps = list(dict.fromkeys(block.key for block, _, _ in pages[page]))
-    return Drawing(_scene(title, pages[page], width), theme, steps)
+    turned = None
+    if len(pages) > 1:
+        of = {block.key: number for number, pieces in reversed([*enumerate(pages)]) for block, _, _ in pieces}
+        options: dict[str, Any] = {
+            "command": command,
+            "reply": reply,
+            "side": side,
+            "rows": rows,
+            "width": width,
+            "theme": theme,
+        }
+        draw = partial(octets_view, session, **options)
+        turned = Pages(len(pages), page, lambda number: draw(page=number), of, [block.key for block in chosen])
+    return Drawing(_scene(title, pages[page], width), theme, steps, pages=turned)
 
 
 def _chosen(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +24,21 @@ class Overlays:
     otherwise: Sequence[str] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """What a widget needs to turn the pages of a long picture.
+
+    `page` is the one that is shown, None where it is an extract of all; `draw` makes the picture of a page; `of` says on which
+    page a key is; `steps` are those of all pages.
+    """
+
+    count: int
+    page: int | None
+    draw: Callable[[int], Drawing]
+    of: Mapping[str, int]
+    steps: Sequence[str]
+
+
 class Drawing(Picture):
     """A picture of a session; `.scene` is what was drawn, for other painters, and `.interact()` the live widget.
 
@@ -39,7 +54,12 @@ class Drawing(Picture):
         For each key what the widget says of it, where no rectangle of the scene has a label for it.
     stage, overlays
         For the widget, where what is marked changes with the step: the scene without the marks, and the marks.
+    pages
+        For the widget, where not all is drawn at once.
     """
+
+    again: Callable[[], Drawing] | None = None
+    """Draws the same from the frames as they are by then; None where nobody knows how."""
 
     def __init__(
         self,
@@ -49,10 +69,11 @@ class Drawing(Picture):
         labels: Mapping[str, str] | None = None,
         stage: Scene | None = None,
         overlays: Overlays | None = None,
+        pages: Pages | None = None,
     ) -> None:
         self.scene, self.theme = scene, theme
         self.steps, self.labels = list(steps), dict(labels or {})
-        self.stage, self.overlays = stage or scene, overlays or Overlays()
+        self.stage, self.overlays, self.pages = stage or scene, overlays or Overlays(), pages
         self.sentence, self.width, self.height = scene.title, scene.width, scene.height
 
     def svg(self) -> str:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 
-from smtplab.charts.drawing import Drawing
+from smtplab.charts.drawing import Drawing, Pages
 from smtplab.charts.marks import arrow, cross, hatching, lock
 from smtplab.charts.metrics import extent, fit
 from smtplab.charts.palette import theme_of
 from smtplab.charts.scene import Line, Path, Primitive, Rect, Scene, Text
 from smtplab.charts.strip import LINE, STRIP, Stretch, stretches, strip, who_waited, wrapped
 from smtplab.frames.event import Event, SessionFrames, nanoseconds, word
-from smtplab.frames.exchange import exchange
+from smtplab.frames.exchange import SPOKEN, exchange
 from smtplab.frames.words import Clock, counted, span
 from smtplab.printable import one_line, visible
 
@@ -40,8 +40,8 @@ def ladder(session: SessionFrames, *, rows: int = 300, page: int | None = None, 
     """The conversation of one session between two lifelines, time running down.
 
     A session of more than `rows` rows shows its first and its last part, and says how many rows are left out between;
-    `page` (from 0) shows instead the rows from `page * rows` on. 300 rows are a picture 10 000 px tall, drawn in about
-    3 seconds. `theme` is light or dark.
+    `page` (from 0) shows instead the rows from `page * rows` on; the live view has all pages, to be turned. 300 rows are a PNG of
+    10 000 px height, drawn in about 3 seconds. `theme` is light or dark.
 
     >>> import smtplab
     >>> cap = smtplab.open("captures/one-mail.pcap")
@@ -58,7 +58,18 @@ def ladder(session: SessionFrames, *, rows: int = 300, page: int | None = None, 
     if page is not None and not 0 <= page < pages:
         raise ValueError(f"page={page!r}: session {session.session} has pages 0 to {pages - 1} of {rows} rows")
     layout = _Layout(session, events, _window(len(events), rows, page))
-    return Ladder(layout.scene(), theme, layout.steps())
+    return Ladder(layout.scene(), theme, layout.steps(), pages=_pages(session, events, rows, page, theme))
+
+
+def _pages(session: SessionFrames, events: Sequence[Event], rows: int, page: int | None, theme: str) -> Pages | None:
+    """The pages of a ladder of more than `rows` rows."""
+    if len(events) <= rows:
+        return None
+    of = {event.key: place // rows for place, event in enumerate(events)}
+    steps = [event.key for event in events if event.kind in SPOKEN]
+    return Pages(
+        -(-len(events) // rows), page, lambda turned: ladder(session, rows=rows, page=turned, theme=theme), of, steps
+    )
 
 
 def _window(count: int, rows: int, page: int | None) -> list[range | int]:
@@ -114,8 +125,7 @@ class _Layout:
 
     def steps(self) -> list[str]:
         """Keys of the commands and replies that are shown, in wire order."""
-        spoken = ("command", "content", "reply")
-        return [event.key for event in self.rows if isinstance(event, Event) and event.kind in spoken]
+        return [event.key for event in self.rows if isinstance(event, Event) and event.kind in SPOKEN]
 
     def _title(self) -> str:
         commands, replies = len(self.session.commands), len(self.session.replies)

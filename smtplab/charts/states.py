@@ -12,6 +12,7 @@ from smtplab.charts.metrics import fit
 from smtplab.charts.palette import theme_of
 from smtplab.charts.picture import one_of
 from smtplab.charts.scene import Path, Primitive, Rect, Scene, Text
+from smtplab.charts.strip import wrapped
 from smtplab.charts.svg import number
 from smtplab.frames.event import SessionFrames
 from smtplab.frames.exchange import exchange
@@ -132,8 +133,7 @@ def _base(taken: _Taken, title: str, description: str) -> Iterator[Primitive]:
     first, _, rest = title.partition(": ")
     yield Text("title", MARGIN, 27, first.replace("States of session", "Session"))
     yield Text("subtitle", MARGIN, 48, fit("subtitle", f"{rest}. {description}", plan.WIDTH - 2 * MARGIN))
-    x, y, width, height = plan.FRAME
-    yield Rect("state-frame", x, y, width, height, 10)
+    yield Path("state-frame", plan.FRAME)
     order = sorted(plan.WAYS, key=lambda key: key in taken.ways)  # those taken over those not
     for key in order:
         steps = taken.ways.get(key, [])
@@ -143,8 +143,9 @@ def _base(taken: _Taken, title: str, description: str) -> Iterator[Primitive]:
     for state in plan.PLACES:
         yield from _node(state, "state-seen" if state in visited or state in taken.notes else "state")
         yield from _notes(state, list(taken.notes.get(state, {}).values()))
-    for line, words in enumerate(_LEGEND):
-        yield Text("legend", MARGIN, plan.HEIGHT - 46 + 17 * line, words)
+    x, y = plan.LEGEND
+    for line, words in enumerate(wrapped("legend", _LEGEND, plan.WIDTH - MARGIN - x)):
+        yield Text("legend", x, y + 16 * line, words)
 
 
 _LEGEND = (

@@ -8,12 +8,18 @@ from smtplab.frames.walk import CONNECT
 from smtplab.smtp.states import CLOSED, CONTENT, GREETED, MAIL, RCPT, READY, REFUSED, STATES
 
 # The mail goes from left to right, ways back lie above it, each at a height of its own, so that none cross. What leads
-# to `closed` from any state leaves the frame around them all.
+# to `closed` from any state leaves the frame around them all, into the corner that the frame leaves out. All of it fits
+# under the filters and above the card of the explorer on a laptop's screen, 1280 by 720.
 
-WIDTH, HEIGHT = 920, 684
+WIDTH, HEIGHT = 920, 486
 NODE_WIDTH, NODE_HEIGHT = 100, 40
-FRAME = (6, 64, 908, 504)  # around the states in which the connection lives: x, y, width, height
-NOTES = 15  # from one note under a state to the next, px
+# Around the states in which the connection lives.
+FRAME = (
+    "M16 54 H904 A10 10 0 0 1 914 64 V312 A10 10 0 0 1 904 322 H514 A10 10 0 0 0 504 332 "
+    "V468 A10 10 0 0 1 494 478 H16 A10 10 0 0 1 6 468 V64 A10 10 0 0 1 16 54 Z"
+)
+LEGEND = (650, 376)  # where its first line begins, beside `closed`: x, y
+NOTES = 14  # from one note under a state to the next, px
 
 ANY = "any state"
 
@@ -46,35 +52,37 @@ class Way:
 
 
 PLACES: dict[str, Place] = {
-    CONNECT: Place(22, 240, 12, 46, 1),
-    GREETED: Place(104, 240, 66, 212, 6),
-    READY: Place(272, 240, 234, 330, 6),
-    MAIL: Place(522, 240, 502, 632, 6),
-    RCPT: Place(686, 240, 648, 798, 6),
-    CONTENT: Place(852, 240, 814, 910, 6),
-    REFUSED: Place(412, 440, 374, 620, 6),
-    CLOSED: Place(686, 618, 648, 910, 2),
+    CONNECT: Place(22, 192, 12, 46, 1),
+    GREETED: Place(104, 192, 74, 212, 6),
+    READY: Place(272, 192, 234, 330, 6),
+    MAIL: Place(522, 192, 502, 632, 6),
+    RCPT: Place(686, 192, 648, 798, 6),
+    CONTENT: Place(852, 192, 814, 910, 6),
+    REFUSED: Place(412, 356, 374, 496, 6),
+    CLOSED: Place(574, 392, 536, 640, 2),
 }
 
 _UP, _DOWN, _LEFT, _RIGHT = "up", "down", "left", "right"
 
 WAYS: dict[tuple[str, str], Way] = {
-    (CONNECT, GREETED): Way("M29 240 H45", (54, 240), _RIGHT, (39, 214), ("220",)),
-    (GREETED, READY): Way("M154 240 H213", (222, 240), _RIGHT, (188, 202), ("EHLO", "HELO")),
-    (READY, MAIL): Way("M322 230 H463", (472, 230), _RIGHT, (396, 222), ("MAIL",)),
-    (MAIL, RCPT): Way("M572 240 H627", (636, 240), _RIGHT, (604, 215), ("RCPT",)),
-    (RCPT, CONTENT): Way("M736 240 H793", (802, 240), _RIGHT, (769, 202), ("DATA", "BDAT")),
-    (READY, GREETED): Way("M252 220 V180 H104 V211", (104, 220), _DOWN, (178, 174), ("STARTTLS",)),
-    (MAIL, READY): Way("M522 220 V180 H304 V211", (304, 220), _DOWN, (412, 174), ("RSET, EHLO",)),
-    (RCPT, READY): Way("M686 220 V150 H290 V211", (290, 220), _DOWN, (604, 144), ("RSET, EHLO, last BDAT",)),
-    (CONTENT, READY): Way("M852 220 V120 H276 V211", (276, 220), _DOWN, (769, 114), ("end of content",)),
-    (READY, REFUSED): Way("M322 244 H392 V411", (392, 420), _DOWN, (398, 330), ("MAIL", "4xx, 5xx"), "start"),
-    (REFUSED, READY): Way("M362 440 H342 V254 H331", (322, 254), _LEFT, (336, 378), ("RSET", "EHLO"), "end"),
-    (REFUSED, MAIL): Way("M462 440 H484 V269", (484, 260), _UP, (490, 432), ("MAIL",), "start"),
-    (MAIL, GREETED): Way("M540 220 V90 H80 V211", (80, 220), _DOWN, (300, 84), ("XCLIENT",), rare=True),
-    (RCPT, GREETED): Way("M704 220 V90 H80 V211", (80, 220), _DOWN, (620, 84), ("XCLIENT",), rare=True),
-    (REFUSED, GREETED): Way("M400 460 V536 H50 V250", (54, 250), _RIGHT, (220, 530), ("STARTTLS, XCLIENT",), rare=True),
-    (ANY, CLOSED): Way("M686 568 V589", (686, 598), _DOWN, (698, 586), ("QUIT or 421, in any state",), "start"),
+    (CONNECT, GREETED): Way("M29 192 H45", (54, 192), _RIGHT, (39, 167), ("220",)),
+    (GREETED, READY): Way("M154 192 H213", (222, 192), _RIGHT, (188, 154), ("EHLO", "HELO")),
+    (READY, MAIL): Way("M322 182 H463", (472, 182), _RIGHT, (396, 174), ("MAIL",)),
+    (MAIL, RCPT): Way("M572 192 H627", (636, 192), _RIGHT, (604, 167), ("RCPT",)),
+    (RCPT, CONTENT): Way("M736 192 H793", (802, 192), _RIGHT, (769, 154), ("DATA", "BDAT")),
+    (READY, GREETED): Way("M252 172 V138 H104 V163", (104, 172), _DOWN, (178, 132), ("STARTTLS",)),
+    (MAIL, READY): Way("M522 172 V138 H304 V163", (304, 172), _DOWN, (412, 132), ("RSET, EHLO",)),
+    (RCPT, READY): Way("M686 172 V116 H290 V163", (290, 172), _DOWN, (604, 110), ("RSET, EHLO, last BDAT",)),
+    (CONTENT, READY): Way("M852 172 V94 H276 V163", (276, 172), _DOWN, (769, 88), ("end of content",)),
+    (READY, REFUSED): Way("M322 196 H392 V327", (392, 336), _DOWN, (398, 266), ("MAIL", "4xx, 5xx"), "start"),
+    (REFUSED, READY): Way("M362 348 H342 V206 H331", (322, 206), _LEFT, (336, 322), ("RSET", "EHLO"), "end"),
+    (REFUSED, MAIL): Way("M462 356 H484 V221", (484, 212), _UP, (478, 325), ("MAIL",), "end"),
+    (MAIL, GREETED): Way("M540 172 V72 H80 V163", (80, 172), _DOWN, (300, 66), ("XCLIENT",), rare=True),
+    (RCPT, GREETED): Way("M704 172 V72 H80 V163", (80, 172), _DOWN, (620, 66), ("XCLIENT",), rare=True),
+    (REFUSED, GREETED): Way(
+        "M362 364 H350 V456 H60 V221", (60, 212), _UP, (205, 450), ("STARTTLS, XCLIENT",), rare=True
+    ),
+    (ANY, CLOSED): Way("M574 322 V363", (574, 372), _DOWN, (584, 350), ("QUIT or 421, in any state",), "start"),
 }
 
 

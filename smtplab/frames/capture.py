@@ -164,6 +164,8 @@ class Capture:
     ) -> None:
         self._frames: Frames | Unread | None = frames
         self._reopen = reopen
+        # How often the frames were made anew, because there was more: what was cut from those before is out of date.
+        self.generation = 0
         self._made: dict[str, pd.DataFrame] = {}
         self._sorted: dict[str, tuple[Any, Any]] = {}
         if not (isinstance(frames, Unread) or warned):
@@ -302,6 +304,8 @@ class Capture:
     def refresh(self) -> Capture:
         """Read on what was appended to a growing file, opened with `follow=True`; frames are made anew when asked for.
 
+        Sessions asked for before follow; live views do so with their `.update()`.
+
         Costs next to nothing where nothing was written. Of one file that is not compressed only what is new is read, and what its
         connections had before; making a frame then costs most for these, and little for all the rows that are as they were.
         Several files, compressed ones, and one with IP fragments or link types that only scapy reads are read anew. A record
@@ -313,6 +317,7 @@ class Capture:
         grown = self._reopen()
         if grown is not None:
             self._frames = grown
+            self.generation += 1
             self._made.clear()
             self._sorted.clear()
             _warn(grown, known, 3)

@@ -15,8 +15,11 @@ from smtplab.frames.words import octets
 
 # The ladder and the transcript both read this list, so they cannot disagree about order, phase or what is content.
 
-# A session's frames stay as they are, and a picture, the player beside it and its bytes all ask for the same list.
-_told: WeakKeyDictionary[SessionFrames, tuple[Event, ...]] = WeakKeyDictionary()
+# A picture, the player beside it and its bytes all ask for the same list. It holds as long as the session's packets are these:
+# a capture that grows makes its frames anew.
+_told: WeakKeyDictionary[SessionFrames, tuple[pd.DataFrame, tuple[Event, ...]]] = WeakKeyDictionary()
+
+SPOKEN = ("command", "content", "reply")  # kinds of events that are steps of the conversation
 
 # Where times and frames are equal: what was missing, then what was said, in order, then the end of the connection.
 _RANK = {"gap": 0, "again": 1, "command": 2, "content": 2, "reply": 3, "tls": 4, "tcp": 5}
@@ -36,16 +39,18 @@ def reply_lines(text: str, code: int | None) -> list[str]:
 
 
 def exchange(session: SessionFrames) -> tuple[Event, ...]:
-    """All that happened in the session, in wire order: by time, then by packet; put together once for each session.
+    """All that happened in the session, in wire order: by time, then by packet; put together once, until its frames grow.
 
     >>> import smtplab
     >>> cap = smtplab.open("captures/one-mail.pcap")
     >>> [event.text for event in exchange(cap.session(0))][:2]
     ['SYN', 'SYN ACK']
     """
-    if session not in _told:
-        _told[session] = tuple(_events(session))
-    return _told[session]
+    packets, told = _told.get(session, (None, ()))
+    if packets is not session.packets:
+        told = tuple(_events(session))
+        _told[session] = session.packets, told
+    return told
 
 
 def _events(session: SessionFrames) -> list[Event]:

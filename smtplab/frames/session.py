@@ -28,7 +28,7 @@ class SessionFrame:
 
 
 class Session:
-    """One session of a capture.
+    """One session of a capture; of one that grows, as the capture holds it by then.
 
     >>> import smtplab
     >>> smtplab.open("captures/one-mail.pcap").session(0)
@@ -49,9 +49,11 @@ class Session:
         self.capture, self.session = capture, number
         self._cut: dict[str, pd.DataFrame] = {}
         self._row: pd.Series[Any] | None = None
+        self._generation = capture.generation
 
     def frame(self, name: str) -> pd.DataFrame:
         """One frame cut to this session, by its name; rows are numbered from 0."""
+        self._follow()
         if name not in self._cut:
             self._cut[name] = self.capture.frame_of(name, self.session)
         return self._cut[name]
@@ -59,9 +61,16 @@ class Session:
     @property
     def row(self) -> pd.Series[Any]:
         """Its row in `sessions`."""
+        self._follow()
         if self._row is None:
             self._row = self.capture.sessions.iloc[self.session]
         return self._row
+
+    def _follow(self) -> None:
+        """Forget what was cut from frames that have been made anew since."""
+        if self._generation != self.capture.generation:
+            self._cut.clear()
+            self._row, self._generation = None, self.capture.generation
 
     def stream(self, side: str, *, gaps: builtins.bytes | None = None) -> builtins.bytes:
         """The reassembled octets of "client" or "server".
@@ -120,11 +129,9 @@ class Session:
 
     def compare(self, other: Session, **options: Any) -> Any:
         """This session beside another, lines aligned; see `smtplab.charts.compare.compare`."""
-        from smtplab.frames.capture import view
-
         if self.capture is not other.capture:
             options = {"names": (self._from(), other._from())} | options
-        return view("compare")(self, other, **options)
+        return self._view("compare", {"other": other} | options)
 
     def _from(self) -> str:
         """The files it may be from, for a reader."""
@@ -133,7 +140,10 @@ class Session:
     def _view(self, name: str, options: dict[str, Any]) -> Any:
         from smtplab.frames.capture import view
 
-        return view(name)(self, **options)
+        made = view(name)(self, **options)
+        if hasattr(made, "again"):  # a picture, which a live view draws again when the capture has grown
+            made.again = lambda: self._view(name, options)
+        return made
 
     def __repr__(self) -> str:
         row = self.row

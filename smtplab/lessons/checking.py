@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import smtplab
+from smtplab.charts.picture import one_of
 from smtplab.frames.session import Session
 from smtplab.lab import shipped
 from smtplab.lessons.question import Question
@@ -34,6 +35,7 @@ class _Desk:
 
     def __init__(self) -> None:
         self.session: Session | None = None
+        self.needs = ""
         self.wrong: dict[str, int] = {}
         self.views: list[Any] = []
 
@@ -41,32 +43,52 @@ class _Desk:
 _DESK = _Desk()
 
 
-def use(source: Any = None, session: int = 0, *, otherwise: str = FIRST) -> Session:
+def use(source: Any = None, session: int = 0, *, otherwise: str = FIRST, needs: str = "") -> Session:
     """Choose what the questions are about: a capture, a session, or anything that `smtplab.open` takes.
 
     None takes the capture that `SMTPLAB_CAPTURE` names, its first session; else the one called `otherwise` among those that came
-    with smtplab, and of it session `session`.
+    with smtplab, and of it session `session`. A lesson about waits `needs` "latency": a reply whose wait was captured. Where your
+    capture has no session, or not what is needed, that is said, and the lesson shows `otherwise`.
 
     >>> use()
     <Session 0: 192.0.2.7 to 192.0.2.25, 7 commands, quit>
 
-    Raises ValueError where the capture has no session.
+    Raises ValueError where a capture that was given lacks these.
     """
+    one_of("needs", needs, ("", "latency"))
     chosen: Session
     if isinstance(source, Session):
         chosen = source
     else:
-        if not isinstance(source, smtplab.Capture):
-            yours = os.environ.get("SMTPLAB_CAPTURE")
-            session = 0 if source is None and yours else session
-            source = smtplab.open(source or yours or shipped("captures") / otherwise)
-        if not len(source):
-            raise ValueError(f"{', '.join(source.files) or 'the capture'}: no SMTP session in it; take another capture")
-        chosen = source.session(session)
-    _DESK.session = chosen
+        yours = os.environ.get("SMTPLAB_CAPTURE") if source is None else None
+        capture = source if isinstance(source, smtplab.Capture) else None
+        if capture is None:
+            capture = smtplab.open(source or yours or shipped("captures") / otherwise)
+        if lack := _lack(capture, needs):
+            if not yours:
+                raise ValueError(f"{lack}; take another capture")
+            print(f"{lack}; this lesson shows {otherwise} instead.")  # noqa: T201  # a notebook's page
+            yours, capture = None, smtplab.open(shipped("captures") / otherwise)
+        chosen = capture.session(0 if yours else session)
+    _DESK.session, _DESK.needs = chosen, needs
     _DESK.wrong.clear()
     _DESK.views.clear()
     return chosen
+
+
+def _lack(capture: smtplab.Capture, needs: str) -> str:
+    """What a lesson needs and the capture does not have, in one line; empty where there is all."""
+    called = shown(", ".join(capture.files) or "the capture")
+    if not len(capture):
+        return f"{called}: no SMTP session in it"
+    if needs == "latency" and not capture.commands["latency"].notna().any():
+        return f"{called}: of no reply both ends of the wait were captured"
+    return ""
+
+
+def needed() -> str:
+    """What the lesson needs of a capture, as `use` was told."""
+    return _DESK.needs
 
 
 def example(name: str, session: int = 0) -> Session:

@@ -7,7 +7,7 @@ from typing import Any
 
 from smtplab.charts.picture import one_of
 from smtplab.lab import shipped
-from smtplab.lessons.checking import current, shows, use
+from smtplab.lessons.checking import current, needed, shows, use
 from smtplab.markup import markup
 from smtplab.printable import visible
 
@@ -81,7 +81,7 @@ def choose() -> Any:
     """
     from ipywidgets import Button, Combobox, Label
 
-    from smtplab.widgets.files import captures_in, opened
+    from smtplab.widgets.files import captures_in, opened, said
     from smtplab.widgets.still import Told
 
     folder = shipped("captures")
@@ -93,7 +93,12 @@ def choose() -> Any:
 
     def load(_: object) -> None:
         capture, about = opened(str(folder / field.value if field.value in names else Path(field.value).expanduser()))
-        line.value = about if capture is None else f"{use(capture)!r}: now run the cells below again"
+        if capture is not None:
+            try:
+                about = f"{use(capture, needs=needed())!r}: now run the cells below again"
+            except ValueError as error:
+                about = said(str(error), 300)
+        line.value = about
 
     button.on_click(load)
     words = "Choose another capture, then run the cells below again."

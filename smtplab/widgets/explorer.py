@@ -20,7 +20,7 @@ from smtplab.charts.picture import one_of
 from smtplab.charts.states import states
 from smtplab.charts.timeline import timeline
 from smtplab.frames.event import whole, word
-from smtplab.frames.exchange import exchange
+from smtplab.frames.exchange import SPOKEN, exchange
 from smtplab.frames.words import counted, span
 from smtplab.lab import ASKED
 from smtplab.printable import one_line
@@ -31,7 +31,7 @@ from smtplab.widgets.still import Bundle, beside
 from smtplab.widgets.table_view import TableView
 
 PAGE = 200  # rows of the table at a time: more are slow to paint and nobody reads them
-ROWS = 120  # of the ladder: painted within a tenth of a second
+ROWS = 120  # of a page of the ladder: painted within a tenth of a second
 OCTETS = 32  # rows of sixteen in the byte view: a line of text has five, and of content its beginning is enough
 ACROSS = 920  # px, of the byte view as of the others: beside the table, on a screen of 1280 px
 EVERY = "any"
@@ -55,7 +55,8 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
     Octets of session 3: command 1 (MAIL) and its reply, ...
 
     `.text`, `.phase` and `.outcome` are the filters, `.file` names another capture, `.table` holds the sessions, `.player` goes
-    through the chosen one. `.views` has the views that were looked at: one is drawn when its tab is seen.
+    through the chosen one. `.views` has the views that were looked at: one is drawn when its tab is seen. `.update()` shows what a
+    capture that grows holds by then.
     """
 
     selected = traitlets.Unicode("", help="the key of the row that is marked in every view, or empty")
@@ -73,8 +74,8 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
         self.frame: pd.DataFrame = capture.sessions
         self.views: dict[str, SceneView] = {}
         self._phases: dict[str, set[int]] = {}
-        # what each view shows: the session, and the line where that matters
-        self._drawn: dict[str, tuple[Any, str]] = {}
+        # what each view shows: the session, how often it has grown, and the line where that matters
+        self._drawn: dict[str, tuple[Any, int, str]] = {}
         self._busy = False
         wide = {"style": {"description_width": "initial"}, "layout": {"width": "auto"}}
         here = Path(next(iter(capture.files), "")).parent
@@ -116,8 +117,7 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
             self.session = chosen
             self.selected = ""
             self._draw()
-            spoken = [event for event in exchange(chosen) if event.kind in ("command", "content", "reply")]
-            self.player.show([event.key for event in spoken], [round(event.at / 1e6, 3) for event in spoken])
+            self.player.show(*_steps(chosen))
         row = chosen.row
         self._say(
             f"Session {session}: {one_line(word(row['client']), 60)} to {one_line(word(row['server']), 60)}, "
@@ -125,6 +125,16 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
         )
         if self.table.selected != session:
             self.table.selected = session
+        return self
+
+    def update(self) -> Explorer:
+        """Show what the capture holds now, after its `refresh()`; filters, pages, session and step stay. Gives itself back."""
+        self._phases.clear()
+        self._filter(page=self.table.page)
+        if self.session is not None:
+            with self.player.hold_sync():
+                self.player.steps, self.player.times = _steps(self.session)
+            self._draw()
         return self
 
     def show(self, view: str) -> Explorer:
@@ -185,23 +195,26 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
         place = self._tabs.selected_index
         name = VIEWS[place]
         line = self._line() if name == "bytes" else ""
-        if self._drawn.get(name) == (self.session, line):
+        now = self.session, self.capture.generation, line
+        before = self._drawn.get(name)
+        if before == now:
             return
         picture = DRAWN[name](self.session, line)
         was, self._busy = self._busy, True
         try:
             if name in self.views:
-                self.views[name].show(picture, self.selected)
+                grown = before is not None and (before[0], before[2]) == (now[0], now[2])
+                self.views[name].show(picture, self.selected, page=self.views[name].page if grown else None)
             else:
                 made = self.views[name] = SceneView(picture)
-                made.selected = self.selected
+                made.show(picture, self.selected)
                 made.observe(self._follow, "selected")
                 box = self._tabs.children[place]
                 made.layout = {"width": "100%", "min_width": "0"}
                 box.children = (made,)
         finally:
             self._busy = was
-        self._drawn[name] = self.session, line
+        self._drawn[name] = now
 
     def _line(self) -> str:
         """The line whose octets are shown: the one that is marked, or what was shown, or the first."""
@@ -209,14 +222,14 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
         if key.startswith(("command-", "reply-")):
             return key
         if before is not None and before[0] is self.session:
-            return before[1]
+            return before[2]
         return "reply-0" if len(self.session.replies) else "command-0" if len(self.session.commands) else ""
 
     def _say(self, text: str, *, wrong: bool = False) -> None:
         self.note.value = text
         (self.note.add_class if wrong else self.note.remove_class)("smtplab-wrong")
 
-    def _filter(self, change: Any = None) -> None:
+    def _filter(self, change: Any = None, page: int = 0) -> None:
         sessions = self.capture.sessions
         keep = pd.Series(True, index=sessions.index)
         if self.outcome.value != EVERY:
@@ -226,7 +239,7 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
         if self.text.value:
             keep &= self._with_text(self.text.value)
         self.frame = sessions[keep]
-        self._page(0)
+        self._page(page)
         if self.session is None and len(self.frame):
             self.pick(int(self.frame["session"].iloc[0]))
 
@@ -273,6 +286,12 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
         """The widget, and beside it the ladder of the chosen session for where no widget can run."""
         picture = None if self.session is None else ladder(self.session, rows=ROWS)
         return beside(super()._repr_mimebundle_(**options), repr(self), picture)
+
+
+def _steps(session: Any) -> tuple[list[str], list[float]]:
+    """Keys of what was said, and when, in ms since the session began."""
+    spoken = [event for event in exchange(session) if event.kind in SPOKEN]
+    return [event.key for event in spoken], [round(event.at / 1e6, 3) for event in spoken]
 
 
 def _has(column: Any, text: str) -> Any:

@@ -46,15 +46,28 @@ function render({ model, el }) {
   const stage = html("div", "smtplab-stage");
   const card = html("div", "smtplab-card");
   card.setAttribute("aria-live", "polite");
-  root.append(bar, stage, card);
+  const leaves = html("div", "smtplab-bar smtplab-pages");
+  const turners = [["previous page", -1], ["next page", 1]].map(([words, by]) => {
+    const button = html("button", "smtplab-button", words);
+    button.type = "button";
+    button.addEventListener("click", () => turn(by, 0));
+    return button;
+  });
+  const leaf = html("span", "smtplab-said");
+  leaf.setAttribute("aria-live", "polite");
+  leaves.append(...turners, leaf);
+  root.append(bar, stage, leaves, card);
   el.append(root);
 
   let rows = new Map(); // key -> the rectangle that stands for it
   let labels = {};
+  let entry = null; // the row that Tab comes to: the one that is selected, or the first
   let ring = null;
   let over = null;
   let sheet = {};
   let clock = 0;
+  let shown = ""; // the session and the page that are painted
+  let entering = 0; // 1: a page was turned by going beyond the last row, -1: before the first
   const calmly = matchMedia("(prefers-reduced-motion: reduce)");
 
   const steps = () => model.get("steps") || [];
@@ -68,17 +81,32 @@ function render({ model, el }) {
     if (focus && rows.has(key)) rows.get(key).focus({ preventScroll: true });
   }
 
+  // Another page; `entered` says that keys went over its edge, and on which side they come in.
+  function turn(by, entered) {
+    const to = model.get("page") + by;
+    if (to < 0 || to >= model.get("pages")) return;
+    entering = entered;
+    model.set("page", to);
+    model.save_changes();
+  }
+
   function paint() {
     const focused = root.contains(document.activeElement) && document.activeElement.dataset.key !== undefined;
     const scenes = model.get("scenes") || {};
     const theme = themeNow();
     const dressed = scenes[theme] || scenes.light;
     root.dataset.theme = theme;
+    const scene = !dressed || dressed.items ? dressed : { ...scenes.light, sheet: dressed.sheet };
+    const now = scene ? `${scene.title.split(":")[0]}, page ${model.get("page")}` : "";
+    // Of a session that grows the end stays in sight where it was; anything else begins at its top.
+    const atEnd = now === shown && stage.scrollTop > 0 && stage.scrollTop + stage.clientHeight >= stage.scrollHeight - 4;
+    if (now !== shown) stage.scrollTop = 0;
+    shown = now;
     stage.replaceChildren();
     rows = new Map();
+    entry = null;
     labels = { ...(model.get("labels") || {}) };
-    if (!dressed) return;
-    const scene = dressed.items ? dressed : { ...scenes.light, sheet: dressed.sheet };
+    if (!scene) return;
     sheet = scene.sheet;
     const picture = svg("svg", { viewBox: `0 0 ${scene.width} ${scene.height}`, class: "smtplab-picture" });
     picture.style.maxWidth = `${scene.width}px`;
@@ -91,6 +119,7 @@ function render({ model, el }) {
         labels[item.key] = labels[item.key] || item.label;
         made.setAttribute("role", "option");
         made.setAttribute("aria-label", item.label);
+        made.setAttribute("aria-selected", "false");
         made.setAttribute("tabindex", "-1");
       } else if (!item.key || !rows.has(item.key)) {
         if (item.tag !== "text") made.setAttribute("aria-hidden", "true");
@@ -116,19 +145,35 @@ function render({ model, el }) {
     ring = svg("rect", { class: "smtplab-ring", rx: 5, "aria-hidden": "true", visibility: "hidden" });
     picture.append(over, ring);
     stage.append(picture);
-    mark(false);
+    const pages = model.get("pages");
+    leaves.hidden = pages < 2;
+    root.dataset.paged = String(pages > 1);
+    leaf.textContent = `page ${model.get("page") + 1} of ${pages}`;
+    turners[0].setAttribute("aria-disabled", String(model.get("page") <= 0));
+    turners[1].setAttribute("aria-disabled", String(model.get("page") >= pages - 1));
+    if (entering && rows.size) {
+      const keys = [...rows.keys()];
+      const key = keys[entering > 0 ? 0 : keys.length - 1];
+      entering = 0;
+      select(key, true); // the mark follows it
+    } else mark(true);
+    if (atEnd) stage.scrollTop = stage.scrollHeight;
     if (focused && rows.has(model.get("selected"))) rows.get(model.get("selected")).focus({ preventScroll: true });
   }
 
   function mark(scroll) {
     const key = model.get("selected") || "";
     const found = rows.get(key);
-    for (const [name, made] of rows) {
-      made.setAttribute("aria-selected", String(name === key));
-      made.setAttribute("tabindex", "-1");
+    // Only what changes: a ladder has hundreds of rows.
+    if (entry) {
+      entry.setAttribute("aria-selected", "false");
+      entry.setAttribute("tabindex", "-1");
     }
-    const entry = found || rows.values().next().value;
-    if (entry) entry.setAttribute("tabindex", "0");
+    entry = found || rows.values().next().value || null;
+    if (entry) {
+      entry.setAttribute("aria-selected", String(entry === found));
+      entry.setAttribute("tabindex", "0");
+    }
     if (ring) {
       ring.setAttribute("visibility", found ? "visible" : "hidden");
       if (found) for (const name of PLACES.rect) ring.setAttribute(name, found.getAttribute(name));
@@ -145,7 +190,8 @@ function render({ model, el }) {
       }
     }
     const place = steps().indexOf(key);
-    const said = labels[key] || (key ? "This line is not among those shown here." : "");
+    const elsewhere = model.get("pages") > 1 ? "This line is on another page." : "This line is not among those shown here.";
+    const said = labels[key] || (key ? elsewhere : "");
     const count = place >= 0 ? `${place + 1}/${steps().length}: ` : "";
     card.replaceChildren();
     if (said) card.append(html("b", "", count), document.createTextNode(said));
@@ -226,6 +272,9 @@ function render({ model, el }) {
     // JupyterLab owns arrows, Enter and letters in command mode: neither it nor the page may have this one.
     event.preventDefault();
     event.stopPropagation();
+    if (rows.size && here >= 0 && (to < 0 ? here === 0 : to >= keys.length && here === keys.length - 1)) {
+      return turn(Math.sign(to - here), Math.sign(to - here));
+    }
     if (keys.length) select(keys[Math.min(Math.max(to, 0), keys.length - 1)], true);
   }
 
@@ -246,7 +295,7 @@ function render({ model, el }) {
   const calm = () => { root.dataset.still = String(calmly.matches); };
   model.on("change:scenes", renewed);
   model.on("change:selected", moved);
-  model.on("change:steps", renewed);
+  model.on("change:steps change:page change:pages", renewed);
   calmly.addEventListener("change", calm);
   const untheme = onTheme(() => { if (root.dataset.theme !== themeNow()) paint(); });
   const most = model.get("tallest");
@@ -260,7 +309,7 @@ function render({ model, el }) {
     calmly.removeEventListener("change", calm);
     model.off("change:scenes", renewed);
     model.off("change:selected", moved);
-    model.off("change:steps", renewed);
+    model.off("change:steps change:page change:pages", renewed);
   };
 }
 

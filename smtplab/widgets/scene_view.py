@@ -42,7 +42,8 @@ def _slim(item: Primitive) -> dict[str, Any]:
 class SceneView(anywidget.AnyWidget):
     """A picture of a session in Jupyter: `selected` names the row that is marked, `step` its place in `steps`.
 
-    Made by `.interact()` of a picture. Two views of one session move together once `linked`.
+    Made by `.interact()` of a picture. Two views of one session move together once `linked`. A picture that would be too long has
+    `pages`: buttons and keys turn them, as does `page`, and what is selected turns to its own.
 
     >>> import smtplab
     >>> view = smtplab.open("captures/one-mail.pcap").session(0).ladder().interact()
@@ -60,22 +61,63 @@ class SceneView(anywidget.AnyWidget):
     steps = traitlets.List(traitlets.Unicode(), help="keys in the order of going through them").tag(sync=True)
     labels = traitlets.Dict(help="what is said of a key that has no labelled rectangle").tag(sync=True)
     overlays = traitlets.Dict(help="what is drawn over the scene while a key is selected").tag(sync=True)
+    page = traitlets.Int(0, help="the page that is shown, from 0").tag(sync=True)
+    pages = traitlets.Int(1, help="how many pages there are").tag(sync=True)
     tallest = traitlets.Int(0, help="height in px from which the picture scrolls; 0: it never does").tag(sync=True)
 
     def __init__(self, picture: Drawing, *, tallest: int = 0) -> None:
         """`picture` is shown; beyond a height of `tallest` px it scrolls, where that is not 0."""
-        self.picture = picture
-        super().__init__(tallest=tallest, **_state(picture))
+        self._again = picture.again
+        self.picture = _turned(picture, 0)
+        super().__init__(tallest=tallest, **_state(self.picture))
 
-    def show(self, picture: Drawing, selected: str = "") -> None:
-        """Show another picture in this view's place, with that key selected."""
+    def show(self, picture: Drawing, selected: str = "", *, page: int | None = None) -> None:
+        """Show another picture in this view's place, with that key selected; of many pages that one, by default the key's."""
+        self._again = picture.again
+        of = picture.pages.of if picture.pages else {}
+        self._put(_turned(picture, of.get(selected, 0) if page is None else page), selected)
+
+    def update(self) -> SceneView:
+        """Show the same session as its capture holds it now, after `refresh()`; page, selection and step stay. Gives the view back.
+
+        >>> import smtplab
+        >>> cap = smtplab.open("captures/one-mail.pcap", follow=True)
+        >>> view = cap.session(0).ladder().interact()
+        >>> _ = cap.refresh()
+        >>> view.update()
+        Ladder of session 0: ...
+
+        Raises ValueError where the picture is none of a capture's session.
+        """
+        if self._again is None:
+            raise ValueError("only a picture that a session of a capture gave can be drawn again")
+        self.show(self._again(), self.selected, page=self.page)
+        return self
+
+    def _put(self, picture: Drawing, selected: str) -> None:
         self.picture = picture
         # One message for all of it: the painter never sees the steps of one session with the rows of another.
         with self.hold_sync():
             self.selected, self.step = "", -1
             for name, value in _state(picture).items():
                 setattr(self, name, value)
-            self.selected = selected if selected in picture.steps else ""
+            known = {item.key for item in picture.stage.items}.union(
+                self.steps, picture.pages.of if picture.pages else ()
+            )
+            self.selected = selected if selected in known else ""
+
+    @traitlets.observe("page")
+    def _turn(self, change: Any) -> None:
+        pages = self.picture.pages
+        if pages and change["new"] != pages.page:
+            self._put(pages.draw(change["new"]), self.selected)
+
+    @traitlets.validate("page")
+    def _a_page(self, proposal: Any) -> int:
+        page, count = int(proposal["value"]), self.picture.pages.count if self.picture.pages else 1
+        if not 0 <= page < count:
+            raise traitlets.TraitError(f"page={page}: there are pages 0 to {count - 1}")
+        return page
 
     @traitlets.validate("step")
     def _inside(self, proposal: Any) -> int:
@@ -87,6 +129,9 @@ class SceneView(anywidget.AnyWidget):
     @traitlets.observe("selected")
     def _follow_selection(self, change: Any) -> None:
         self.step = self.steps.index(change["new"]) if change["new"] in self.steps else -1
+        pages = self.picture.pages
+        if pages and pages.of.get(change["new"], pages.page) != pages.page:
+            self.page = pages.of[change["new"]]
 
     @traitlets.observe("step")
     def _follow_step(self, change: Any) -> None:
@@ -101,13 +146,25 @@ class SceneView(anywidget.AnyWidget):
         return beside(super()._repr_mimebundle_(**options), repr(self), self.picture)
 
 
+def _turned(picture: Drawing, page: int) -> Drawing:
+    """That page of a picture, the last where there are fewer; the picture itself where it has no pages."""
+    pages = picture.pages
+    if not pages:
+        return picture
+    page = min(page, pages.count - 1)
+    return picture if pages.page == page else pages.draw(page)
+
+
 def _state(picture: Drawing) -> dict[str, Any]:
     overlays = picture.overlays
     pieces = {name: [_slim(item) for item in items] for name, items in overlays.items.items()}
     roles = {item.role for item in picture.stage.items}
     roles |= {item.role for items in overlays.items.values() for item in items}
+    pages = picture.pages
     return {
-        "steps": picture.steps,
+        "page": pages.page if pages else 0,
+        "pages": pages.count if pages else 1,
+        "steps": list(pages.steps) if pages else picture.steps,
         "labels": picture.labels,
         "overlays": _overlays(overlays, pieces),
         "scenes": dressed(picture.stage, roles),
