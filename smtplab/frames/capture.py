@@ -20,6 +20,8 @@ from smtplab.printable import escape
 # The only references that point up, to floors that know how to draw and to judge; each is resolved when first called.
 VIEWS: dict[str, str] = {
     "findings": "smtplab.findings:findings",
+    "hops": "smtplab.frames.hops:hops",
+    "envelopes": "smtplab.frames.envelopes:envelopes",
     "to_pcapng": "smtplab.share.sessions:to_pcapng",
     "packet": "smtplab.share.packet:packet",
     "export_messages": "smtplab.share.messages:export_messages",
@@ -40,6 +42,7 @@ VIEWS: dict[str, str] = {
     "plot.recipients": "smtplab.charts.recipients:recipients",
     "plot.sessions": "smtplab.charts.crowd:crowd",
 }
+DERIVED = ("findings", "hops", "envelopes")  # frames that are made from other frames
 
 
 def view(name: str) -> Any:
@@ -74,6 +77,9 @@ class Frames(Protocol):
 
     def message(self, session: int, transaction: int) -> Any:
         """One message."""
+
+    def part(self, session: int, transaction: int, part: str, *, gaps: bytes | None) -> bytes:
+        """One part's octets."""
 
     def places(self, session: int) -> Any:
         """Where in the streams the lines of a session lie."""
@@ -153,6 +159,10 @@ class Capture:
     transactions = FrameProperty("transactions")
     recipients = FrameProperty("recipients")
     messages = FrameProperty("messages")
+    headers = FrameProperty("headers")
+    parts = FrameProperty("parts")
+    hops = FrameProperty("hops")
+    envelopes = FrameProperty("envelopes")
     phases = FrameProperty("phases")
     gaps = FrameProperty("gaps")
     findings = FrameProperty("findings")
@@ -178,7 +188,7 @@ class Capture:
     def frame(self, name: str) -> pd.DataFrame:
         """One frame by its name; made once."""
         if name not in self._made:
-            self._made[name] = view("findings")(self) if name == "findings" else self.source.frame(name)
+            self._made[name] = view(name)(self) if name in DERIVED else self.source.frame(name)
         return self._made[name]
 
     def frame_of(self, name: str, session: int) -> pd.DataFrame:
@@ -219,6 +229,18 @@ class Capture:
         'Summer fair'
         """
         return self.source.message(session, transaction)
+
+    def part(self, session: int, transaction: int, part: str = "0", *, gaps: Any = None) -> Any:
+        """The octets of one part of a message, decoded, as bytes; `part` is its number in `parts`, such as "1.2".
+
+        Of a multipart, its content as sent. Raises KeyError where there is no such part, and `IncompleteError` where octets of
+        it are missing, unless `gaps` says what stands for each hole, repeated as often as fits where nothing is encoded.
+
+        >>> import smtplab
+        >>> smtplab.open("captures/one-mail.pcap").part(0, 1, "0")[:18]
+        b'The summer fair is'
+        """
+        return self.source.part(session, transaction, str(part), gaps=gaps)
 
     def to_parquet(self, folder: Any) -> None:
         """Write every frame into a folder, which `smtplab.open` reads back: `NAME.parquet` each, and `schema.json`.
