@@ -92,7 +92,7 @@ def stamp(value: str) -> Stamp:
         elif clause and begins:
             words[clause].append(text)
     date = value[semicolon:].strip() or None if semicolon >= 0 else None
-    said = {name: " ".join(of if name in _WORDS else of[:1]) or None for name, of in words.items()}
+    said = {name: " ".join(of if name in _WORDS else of[:1]).replace(" ,", ",") or None for name, of in words.items()}
     helo, host, address = _client(words.get("from", []), about)
     return Stamp(
         from_=said.get("from"),
