@@ -30,7 +30,8 @@ with smtplib.SMTP("192.0.2.38", 25, "desk.example.test") as client:
     "encodings",
     "A price list and a picture, each sent by base64, quoted-printable, 8BITMIME (the list alone), BINARYMIME with BDAT, "
     "uuencode, BinHex and yEnc: a session an encoding, over a line of 64,000 octets a second.",
-    "smtplib, files encoded by Python, uuenview and macutils' binhex; the server is aiosmtpd, taught BINARYMIME by serve.py; recorded at the client",
+    "smtplib, files encoded by Python, uuenview and macutils' binhex; the server is aiosmtpd, taught BINARYMIME by "
+    "serve.py; recorded at the client",
     client="smtplib",
     servers=("aiosmtpd",),
     tap=Tap(host="client"),

@@ -58,12 +58,13 @@ def mailbox(octets: bytes) -> Mailbox:
     else:
         address, said = angle[1:-1], b"".join(words) if b"".join(words).strip() else b" ".join(comments)
     address = _BLANKS.sub(b"", address) if b'"' not in address else address.strip()
-    return Mailbox(_name(said), shown(_ROUTE.sub(b"", address, count=1) if address[:1] == b"@" else address))
+    route = _ROUTE.match(address)
+    return Mailbox(_name(said), shown(address[route.end() :] if route else address))
 
 
 def _name(said: bytes) -> str:
     """A display name without its quotes, decoded."""
-    said = said.strip()
+    said = _BLANKS.sub(b" ", said).strip()
     if said[:1] == b'"' and said[-1:] == b'"' and len(said) > 1:
         said = _QUOTED_PAIR.sub(rb"\1", said[1:-1])
     return decoded(said)
@@ -101,8 +102,8 @@ def same_as(address: str) -> str:
     >>> same_as("Pat@Example.org") == same_as('"pat"@example.org') == same_as("@relay.test:pat@example.org")
     True
     """
-    if address.startswith("@"):
-        address = _ROUTE_TEXT.sub("", address, count=1)
+    if route := _ROUTE_TEXT.match(address):
+        address = address[route.end() :]
     local = address.rpartition("@")[0] if "@" in address else address
     if len(local) > 1 and local[0] == local[-1] == '"':
         local = local[1:-1]
@@ -152,4 +153,5 @@ def _script(letter: str) -> str:
     """The script of a letter, by the first word of its name; "" for what is no letter."""
     if not letter.isalpha():
         return ""
-    return unicodedata.name(letter, "").partition(" ")[0]
+    first = unicodedata.name(letter, "").partition(" ")[0]
+    return first.partition("-")[0]  # the sign that lengthens a vowel is KATAKANA-HIRAGANA

@@ -6,6 +6,7 @@ import importlib
 import pathlib
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -222,13 +223,13 @@ class Capture:
         return Session(self, int(number))
 
     def message(self, session: int, transaction: int) -> Any:
-        """The message of one transaction, with `.bytes` and `.email`; raises KeyError where none was carried.
+        """The message of one transaction, with `.bytes`, `.email`, `.hops` and `.route()`; KeyError where none was carried.
 
         >>> import smtplab
         >>> smtplab.open("captures/one-mail.pcap").message(0, 1).email["subject"]
         'Summer fair'
         """
-        return self.source.message(session, transaction)
+        return replace(self.source.message(session, transaction), capture=self)
 
     def part(self, session: int, transaction: int, part: str = "0", *, gaps: Any = None) -> Any:
         """The octets of one part of a message, decoded, as bytes; `part` is its number in `parts`, such as "1.2".

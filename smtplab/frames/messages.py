@@ -6,7 +6,7 @@ import email
 import email.policy
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.message import EmailMessage
 from typing import Any, NamedTuple
 
@@ -117,13 +117,17 @@ def _pieces(rows: NDArray[np.int64]) -> NDArray[np.int64]:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """The content of one transaction: `bytes` as received, transparency undone, and `email`, what Python makes of it."""
+    """The content of one transaction: `bytes` as received, transparency undone, and `email`, what Python makes of it.
+
+    `capture` is the one that it was asked of.
+    """
 
     session: int
     transaction: int
     seen: Bytes
     holes: tuple[tuple[int, int], ...]
     complete: bool
+    capture: Any = field(default=None, repr=False, compare=False)
 
     @property
     def bytes(self) -> Bytes:
@@ -151,6 +155,25 @@ class Message:
     def email(self) -> EmailMessage:
         """The content parsed by the standard library; what is missing is left out."""
         return email.message_from_bytes(self.octets(gaps=b""), policy=email.policy.default)
+
+    @property
+    def hops(self) -> pd.DataFrame:
+        """Its rows of the frame `hops`, oldest first.
+
+        >>> import smtplab
+        >>> smtplab.open("captures/relay-two-hops.pcap").message(1, 1).hops[["from_", "by", "with_", "measured"]]
+                       from_               by  with_  measured
+        0  desk.example.test  mx1.example.org  ESMTP     False
+        1    mx1.example.org  mx2.example.org  ESMTP      True
+        """
+        mine: pd.DataFrame = self.capture.frame_of("hops", self.session)
+        return mine[mine["transaction"] == self.transaction].reset_index(drop=True)
+
+    def route(self, **options: Any) -> Any:
+        """Its hops as a route, delays to scale; see `smtplab.charts.route.route`."""
+        from smtplab.frames.capture import view
+
+        return view("route")(self, **options)
 
 
 def message(contents: Contents, session: int, transaction: int) -> Message:
