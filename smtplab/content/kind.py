@@ -13,7 +13,8 @@ _LOOK = 4096  # octets from the beginning in which text is told from other thing
 _SHORTEST = 3  # octets of a beginning that tell enough; two octets begin anything
 _END = 1 << 16  # octets from the end in which a zip archive's directory is looked for
 
-_CONTROLS = bytes(set(range(32)) - set(b"\t\n\v\f\r\x1b\b")) + b"\x7f"
+_CONTROLS = set(range(32)) - set(b"\t\n\v\f\r\x1b\b") | {0x7F}
+_NO_CONTROLS = bytes(set(range(256)) - _CONTROLS)
 _MARKUP = (
     (re.compile(rb"\s*+(?:<!--[^>]*+-->\s*+)?+<(?:!doctype\s++html|html|head|body)\b", re.IGNORECASE), "text/html"),
     (re.compile(rb"\s*+(?:<\?xml[^>]*+>\s*+)?+<svg\b", re.IGNORECASE), "image/svg+xml"),
@@ -40,6 +41,7 @@ _IN_ZIP = (
     (b"ppt/", _OFFICE + "presentationml.presentation"), (b"META-INF/MANIFEST.MF", "application/java-archive"),
     (b"AndroidManifest.xml", "application/vnd.android.package-archive"),
 )  # fmt: skip
+RUNNABLE = (_PE, "application/x-dosexec", "application/x-elf", "text/x-script", "application/x-mach-binary")
 _MIMETYPE = re.compile(rb"mimetype(application/[a-z0-9.+-]{1,80})")  # the first file of OpenDocument and EPUB, stored
 
 
@@ -60,9 +62,56 @@ def kind(octets: bytes) -> str | None:
     if head[:2] == b"MZ" and len(octets) >= 64:
         at = int.from_bytes(octets[60:64], "little")
         return _PE if octets[at : at + 4] == b"PE\0\0" else "application/x-dosexec"
-    if head[:2] in _BYTE_ORDER or not head.translate(None, bytes(set(range(256)) - set(_CONTROLS))):
+    if head[:2] in _BYTE_ORDER or not head.translate(None, _NO_CONTROLS):
         return next((told for pattern, told in _MARKUP if pattern.match(head)), "text/plain")
     return _by_tables(head)
+
+
+def is_encrypted(octets: bytes) -> bool:
+    """Whether the first file of a zip archive is encrypted (APPNOTE 4.4.4, bit 0)."""
+    return octets.startswith(_ZIP) and len(octets) > 6 and octets[6] & 1 == 1
+
+
+# What several names stand for, and what says nothing.
+_SAME = {
+    "image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg", "image/icon": "image/vnd.microsoft.icon",
+    "application/zip-compressed": "application/zip", "application/gzip-compressed": "application/gzip",
+    _PE: "application/msdownload", "application/dosexec": "application/msdownload", "text/rtf": "application/rtf",
+    "application/msdos-program": "application/msdownload",
+}  # fmt: skip
+_CONTAINERS = (
+    "application/zip",
+    "application/gzip",
+    "application/ole-storage",
+    "text/xml",
+    "text/script",
+)  # of many types' files
+_KNOWN_MAJORS = ("image/", "audio/", "video/", "text/")
+_KNOWN = tuple("application/" + name for name in ("pdf", "rtf", "zip", "gzip", "msdownload", "ms-tnef"))
+
+
+def disagree(said: str | None, told: str) -> bool:
+    """Whether a type that is declared, or that a name promises, is another than the octets tell.
+
+    Only where both are known well enough: what holds files of many kinds, or says nothing, disagrees with nothing.
+
+    >>> (
+    ...     disagree("image/png", "application/pdf"),
+    ...     disagree("text/csv", "text/plain"),
+    ...     disagree("application/octet-stream", "image/png"),
+    ... )
+    (True, False, False)
+    """
+    if said is None:
+        return False
+    said, told = (_SAME.get(plain, plain) for one in (said, told) for plain in [one.replace("/x-", "/")])
+    if said == told or not (said in _KNOWN or said.startswith(_KNOWN_MAJORS)):
+        return False
+    if told.startswith("text/"):
+        return not said.startswith(("text/", "image/svg", "application/rtf"))
+    if told in _CONTAINERS:
+        return said.startswith(_KNOWN_MAJORS) and told != "application/ole-storage"
+    return True
 
 
 def _zip(head: bytes, tail: bytes) -> str:

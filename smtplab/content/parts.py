@@ -10,20 +10,23 @@ from itertools import pairwise
 
 from smtplab.content import blocks, transfer, tree
 from smtplab.content.block import Block, Room
+from smtplab.content.parameters import value
 from smtplab.content.tree import Entity, Walk, child
 
 UNKNOWN_ENCODING = "unknown-encoding"  # taken as it is
 NO_BLOCK = "encoded-block-missing"  # said to be uuencode or the like, and holds no such block: taken as it is
+NAMES_DIFFER = "names-differ"  # the two fields that can name a file do not agree: Content-Disposition counts
 AFTER_END = "data-after-end"  # more than blanks behind the block that it consists of
 
 # Content-Transfer-Encoding as written -> as it is called here.
 ENCODINGS = {
-    "": "7bit", "7bit": "7bit", "7-bit": "7bit", "8bit": "8bit", "8-bit": "8bit", "binary": "binary",
-    "quoted-printable": "quoted-printable", "base64": "base64",
-    "uuencode": "uuencode", "x-uuencode": "uuencode", "uue": "uuencode", "x-uue": "uuencode",
-    "xxencode": "xxencode", "x-xxencode": "xxencode", "x-yenc": "yenc", "yenc": "yenc",
-    "mac-binhex40": "binhex", "x-mac-binhex40": "binhex", "binhex": "binhex", "x-binhex": "binhex",
+    b"": "7bit", b"7bit": "7bit", b"7-bit": "7bit", b"8bit": "8bit", b"8-bit": "8bit", b"binary": "binary",
+    b"quoted-printable": "quoted-printable", b"base64": "base64",
+    b"uuencode": "uuencode", b"x-uuencode": "uuencode", b"uue": "uuencode", b"x-uue": "uuencode",
+    b"xxencode": "xxencode", b"x-xxencode": "xxencode", b"x-yenc": "yenc", b"yenc": "yenc",
+    b"mac-binhex40": "binhex", b"x-mac-binhex40": "binhex", b"binhex": "binhex", b"x-binhex": "binhex",
 }  # fmt: skip
+IDENTITY = ("7bit", "8bit", "binary")
 BLOCKS = ("uuencode", "xxencode", "binhex", "yenc")
 _TEXTS = ("application/mac-binhex40", "application/x-uuencode", "application/x-uue", "application/x-xxencode")
 _HEAD = 256  # octets of an encoded content from which its first few are decoded
@@ -55,7 +58,6 @@ class Part:
     defects: list[str]
     holes: Holes = ()
     entity: Entity | None = None
-    names: tuple[str, ...] = ()  # every name that its header gives
     multipart: bool = False
     composite: bool = False  # its content is that of others in the list: a multipart, a message
     container: bool = False  # the files in it are parts of their own
@@ -187,9 +189,11 @@ class _Gathering:
             if part.encoding in ("base64", "quoted-printable"):
                 text = octets = part.undone(stretch)
                 offset = None
+                if not part.holes:
+                    part.known = text
             else:
                 text, octets = stretch, part.octets
-            self._add(part, blocks.in_text(text, self._room, self._left), octets, offset)
+            self._add(part, blocks.in_text(text, self._room, self._left + 1), octets, offset)
             offset = None if offset is None else offset + len(stretch)
 
     def _files(self, part: Part) -> None:
@@ -223,22 +227,26 @@ class _Gathering:
 def _of_entity(entity: Entity, octets: bytes, holes: Holes, *, complete: bool, inside: bool) -> Part:
     defects = list(entity.defects)
     encoding = ENCODINGS.get(entity.encoding)
+    if encoding is None:  # with a comment or a parameter behind it, perhaps
+        encoding = ENCODINGS.get(value(entity.encoding).word.encode())
     if encoding is None:
         defects.append(UNKNOWN_ENCODING)
     composite = entity.split or entity.children > 0
-    if composite and encoding not in (None, *tree.IDENTITY):  # its content is not encoded, whatever is said
+    if composite and encoding not in (None, *IDENTITY):  # its content is not encoded, whatever is said
         if tree.ENCODED_COMPOSITE not in defects:
             defects.append(tree.ENCODED_COMPOSITE)
         encoding = "7bit"
-    own = tuple(hole for hole in holes if entity.begin <= hole[0] < entity.end)
     filename, name = entity.disposition.text("filename"), entity.type.text("name")
+    if filename is not None and name is not None and filename != name:
+        defects.append(NAMES_DIFFER)
+    own = tuple(hole for hole in holes if entity.begin <= hole[0] < entity.end)
     return Part(
         number=entity.number, parent=entity.parent, level=entity.level, content_type=entity.type.word,
         charset=entity.type.token("charset"), encoding=encoding, disposition=entity.disposition.word or None,
         filename=filename if filename is not None else name, octets=octets, begin=entity.body, end=entity.end,
         place=None if inside else entity.body, complete=not own and (complete or entity.ended), defects=defects,
         holes=tuple(hole for hole in own if hole[0] >= entity.body), entity=entity,
-        names=tuple(one for one in (filename, name) if one is not None), multipart=entity.split,
+        multipart=entity.split,
         composite=composite, children=entity.children,
     )  # fmt: skip
 

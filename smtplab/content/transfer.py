@@ -1,13 +1,15 @@
 r"""Content-Transfer-Encoding undone (RFC 2045 6): all that can be decoded is kept, what was wrong is named.
 
-The usual case is left to `binascii`, which reads hundreds of megabytes a second; a careful way is gone where it would lose
-octets or hide a fault.
+The usual case is left to `pybase64`, which reads more than a gigabyte a second, and to `binascii`; a careful way is gone where
+these would lose octets or hide a fault.
 """
 
 from __future__ import annotations
 
 import binascii
 import re
+
+import pybase64
 
 JUNK = "base64-junk"  # characters outside of the alphabet, passed over
 EARLY_PADDING = "base64-padding-inside"  # padding with more behind it, which is decoded too
@@ -34,7 +36,7 @@ def base64(data: bytes) -> tuple[bytes, list[str]]:
     clean = len(data) - data.count(b"\n") - data.count(b"\r")
     if clean % 4 == 0:
         try:
-            plain = binascii.a2b_base64(data)
+            plain: bytes = pybase64.b64decode(data)
         except binascii.Error:
             plain = b""
         tail = data[-8:].rstrip(_BLANKS)
@@ -60,7 +62,7 @@ def quoted_printable(data: bytes) -> tuple[bytes, list[str]]:
     >>> quoted_printable(b"caf=C3=a9 =\\r\\n5 =ZZ  \\r\\n")
     (b'caf\\xc3\\xa9 5 =ZZ\\r\\n', ['quoted-printable-invalid'])
     """
-    if b" \r" in data or b"\t\r" in data or b" \n" in data or b"\t\n" in data or data[-1:] in (b" ", b"\t"):
+    if data[-1:] in (b" ", b"\t") or any(blank in data for blank in (b" \r", b"\t\r", b" \n", b"\t\n")):
         data = _BLANKS_AT_END.sub(b"", data)
     if b"=" not in data:
         return data, []

@@ -25,8 +25,11 @@ EPILOGUE = "data-after-last-boundary"  # more than blanks behind the final bound
 ENCODED_COMPOSITE = "encoding-on-composite"  # base64 or quoted-printable said of a multipart or message: not so
 BOUNDARY_LONG = "boundary-too-long"  # over 70 characters (RFC 2046 5.1.1), taken as it is
 GAP_IN_HEADER = "gap-in-header"
+BAD_TYPE = "bad-content-type"  # no type and subtype: the default is taken
 
-IDENTITY = ("7bit", "8bit", "binary")
+IDENTITY = (b"7bit", b"8bit", b"binary")
+_TYPE, _DISPOSITION, _ENCODING = b"content-type", b"content-disposition", b"content-transfer-encoding"
+_WANTED = {_TYPE, _DISPOSITION, _ENCODING}
 _BLANK = b" \t\r\n"
 _BOUNDARY_LIMIT = 70
 
@@ -44,7 +47,7 @@ class Entity:
     fields: list[tuple[bytes, bytes]]
     type: Value
     disposition: Value
-    encoding: str
+    encoding: bytes  # as written, in lower case
     defects: list[str]
     children: int = 0
     closed: bool = False  # its final boundary was seen
@@ -114,22 +117,19 @@ class Walk:
         fields, body, defects = cut.fields, cut.body, cut.defects
         if end < len(self.octets) and body == end and not self.octets.endswith(b"\n\r\n", at, body):
             defects = [GAP_IN_HEADER]
-        types = [raw for name, raw in fields if name.lower() == b"content-type"]
-        dispositions = [raw for name, raw in fields if name.lower() == b"content-disposition"]
-        encodings = [raw for name, raw in fields if name.lower() == b"content-transfer-encoding"]
-        defects += [f"duplicate-{what}" for what, given in (
-            ("content-type", types), ("content-disposition", dispositions), ("content-transfer-encoding", encodings),
-        ) if len(given) > 1]  # fmt: skip
-        type_ = value(types[0]) if types else Value(default, {}, [])
+        given: dict[bytes, bytes] = {}
+        for written, raw in fields:
+            name = written.lower()
+            if name in _WANTED and given.setdefault(name, raw) is not raw:
+                defects.append(f"duplicate-{name.decode()}")
+        type_, disposition = value(given.get(_TYPE, b"")), value(given.get(_DISPOSITION, b""))
         if "/" not in type_.word:
-            defects.append("bad-content-type")
+            if _TYPE in given:
+                defects.append(BAD_TYPE)
             type_ = type_._replace(word=default)
-        disposition = value(dispositions[0]) if dispositions else Value("", {}, [])
-        encoding = value(encodings[0]).word if encodings else "7bit"
+        encoding = given.get(_ENCODING, b"7bit").strip().lower()
         defects += [one for one in (*type_.defects, *disposition.defects) if one not in defects]
-        return Entity(
-            number, parent, level, at, body, len(self.octets), fields, type_, disposition, encoding, list(defects)
-        )
+        return Entity(number, parent, level, at, body, len(self.octets), fields, type_, disposition, encoding, defects)
 
     def _multipart(self, entity: Entity) -> None:
         given = entity.type.parameters.get("boundary")
@@ -146,7 +146,7 @@ class Walk:
 
     def _in_clear(self, entity: Entity) -> bool:
         """Whether a message inside begins right there, whatever encoding is declared (none is allowed, RFC 2046 5.2.1)."""
-        if entity.encoding in IDENTITY:
+        if entity.encoding in IDENTITY or not entity.encoding:
             return True
         if not headers.looks_like_a_header(self.octets, entity.body):
             return False

@@ -7,7 +7,7 @@ import pathlib
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ import pandas as pd
 from smtplab import schema
 from smtplab.errors import CaptureWarning
 from smtplab.frames.session import Session
+from smtplab.frames.source import Frames
 from smtplab.frames.unread import Unread
 from smtplab.printable import escape
 
@@ -26,6 +27,7 @@ VIEWS: dict[str, str] = {
     "to_pcapng": "smtplab.share.sessions:to_pcapng",
     "packet": "smtplab.share.packet:packet",
     "export_messages": "smtplab.share.messages:export_messages",
+    "export_parts": "smtplab.share.parts:export_parts",
     "transcript": "smtplab.frames.transcript:transcript",
     "ladder": "smtplab.charts.ladder:ladder",
     "bytes": "smtplab.charts.bytes:octets_view",
@@ -36,12 +38,15 @@ VIEWS: dict[str, str] = {
     "explore": "smtplab.widgets.explorer:explore",
     "timeline": "smtplab.charts.timeline:timeline",
     "compare": "smtplab.charts.compare:compare",
+    "route": "smtplab.charts.route:route",
     "plot.phases": "smtplab.charts.phases:phases",
     "plot.latency": "smtplab.charts.latency:latency",
     "plot.time": "smtplab.charts.spent:time",
     "plot.replies": "smtplab.charts.replies:replies",
     "plot.recipients": "smtplab.charts.recipients:recipients",
     "plot.sessions": "smtplab.charts.crowd:crowd",
+    "plot.hops": "smtplab.charts.hops:hops",
+    "plot.encodings": "smtplab.charts.cost:encodings",
 }
 DERIVED = ("findings", "hops", "envelopes")  # frames that are made from other frames
 
@@ -50,43 +55,6 @@ def view(name: str) -> Any:
     """The function that a view's name stands for."""
     module, _, function = VIEWS[name].partition(":")
     return getattr(importlib.import_module(module), function)
-
-
-class Frames(Protocol):
-    """Where a capture's frames come from: packets (`Reading`), or files that were exported (`Stored`)."""
-
-    @property
-    def files(self) -> list[str]:
-        """Names of the files."""
-
-    @property
-    def damage(self) -> list[Any]:
-        """What could not be read."""
-
-    def frame(self, name: str) -> pd.DataFrame:
-        """One frame."""
-
-    def counts(self) -> dict[str, int]:
-        """How much there is."""
-
-    @property
-    def damaged(self) -> int:
-        """In how many places files could not be read."""
-
-    def strays(self) -> dict[str, int]:
-        """How many connections to mail ports never became sessions, by rule."""
-
-    def message(self, session: int, transaction: int) -> Any:
-        """One message."""
-
-    def part(self, session: int, transaction: int, part: str, *, gaps: bytes | None) -> bytes:
-        """One part's octets."""
-
-    def places(self, session: int) -> Any:
-        """Where in the streams the lines of a session lie."""
-
-    def stream(self, session: int, *, server: bool, gaps: bytes | None) -> tuple[bytes, int]:
-        """One stream."""
 
 
 def _warn(frames: Frames) -> None:
@@ -109,7 +77,9 @@ class FrameProperty:
 
 
 class Plot:
-    """Charts of all sessions: `sessions()`, `phases()`, `latency()`, `time()`, `replies()` and `recipients()`."""
+    """Charts of all sessions: `sessions()`, `phases()`, `latency()`, `time()`, `replies()`, `recipients()`, and of messages:
+    `hops()`, `encodings()`.
+    """
 
     def __init__(self, capture: Capture) -> None:
         self._capture = capture
@@ -140,6 +110,14 @@ class Plot:
         A rectangle drawn over the live one (`.interact()`) chooses sessions: its `.frame` holds them.
         """
         return view("plot.sessions")(self._capture, **options)
+
+    def hops(self, **options: Any) -> Any:
+        """How long each host kept messages, by their Received fields; see `smtplab.charts.hops.hops`."""
+        return view("plot.hops")(self._capture, **options)
+
+    def encodings(self, **options: Any) -> Any:
+        """What sending files cost: octets and time, layer by layer; see `smtplab.charts.cost.encodings`."""
+        return view("plot.encodings")(self._capture, **options)
 
 
 class Capture:
@@ -239,7 +217,7 @@ class Capture:
 
         >>> import smtplab
         >>> smtplab.open("captures/one-mail.pcap").part(0, 1, "0")[:18]
-        b'The summer fair is'
+        b'Hello Alice and Bo'
         """
         return self.source.part(session, transaction, str(part), gaps=gaps)
 
@@ -313,6 +291,35 @@ class Capture:
         ['session-00000-transaction-001.eml']
         """
         return view("export_messages")(self, folder)
+
+    def export_parts(self, folder: Any, parts: Any = None) -> Any:
+        """Write parts, decoded, into a folder, made where needed; gives the paths.
+
+        `parts`: rows of the frame `parts`; None writes what came as a file: attachments, what has a name, encoded blocks. A file is
+        named by its session, transaction and part, and then by its own name without what leads out of the folder or what a
+        file may not be called; so no two are one. Parts of which octets are missing are left out, and a `CaptureWarning` names
+        them.
+
+        >>> import smtplab, tempfile
+        >>> paths = smtplab.open("captures/large-attachment.pcap").export_parts(tempfile.mkdtemp())
+        >>> [(path.name, path.stat().st_size) for path in paths]
+        [('session-00000-transaction-001-part-2-map.png', 150000)]
+        """
+        return view("export_parts")(self, folder, parts)
+
+    def find(
+        self, *, sha256: str | None = None, sha1: str | None = None, md5: str | None = None, name: str | None = None
+    ) -> pd.DataFrame:
+        """The rows of `parts` with this hash, or whose file is named so; `name` may hold `*` and `?`, large and small are alike.
+
+        >>> import smtplab
+        >>> smtplab.open("captures/large-attachment.pcap").find(name="*.png")[["part", "filename", "size"]]
+          part filename    size
+        0    2  map.png  150000
+        """
+        from smtplab.frames.entities import find
+
+        return find(self.parts, name, {"sha256": sha256, "sha1": sha1, "md5": md5})
 
     def explore(self, **options: Any) -> Any:
         """Sessions in a table with filters, the chosen one in linked views; see `smtplab.widgets.explorer.Explorer`."""

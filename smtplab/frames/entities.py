@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import fnmatch
 import hashlib
+import re
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from smtplab import schema
-from smtplab.content.kind import kind
+from smtplab.content.kind import is_encrypted, kind
 from smtplab.content.parts import Part, parts
 from smtplab.content.words import decoded, shown
+from smtplab.dialogue.lines import filled
 from smtplab.errors import IncompleteError
 from smtplab.frames import columns
 from smtplab.frames.messages import Content, Contents
 
+ENCRYPTED = "zip-encrypted"
 ROWS = 1 << 14  # that are gathered as Python objects before they become Arrow columns
 
 
@@ -85,26 +90,52 @@ def headers(contents: Contents) -> pd.DataFrame:
     return rows.frame()
 
 
+HASHES = ("md5", "sha1", "sha256")
+NOT_HASHED = "not-hashed"  # messages in messages would be hashed again and again
+FLOOR, FACTOR = 64 << 20, 8  # octets of a message's parts that are hashed: 64 MiB, or so often the message's own
+
+
 def parts_frame(contents: Contents) -> pd.DataFrame:
     """Each piece of content."""
     rows = Rows(schema.PARTS, TYPES)
     for session, transaction, found in each(contents):
+        left = max(FLOOR, FACTOR * len(found[0].octets))
         for part in found:
-            size = md5 = sha1 = sha256 = told = None
+            size = told = None
+            hashes: list[str | None] = [None] * len(HASHES)
             if not part.multipart:
                 octets = part.decoded()
                 size, told = len(octets), kind(octets)
-                if part.complete:
-                    md5, sha1, sha256 = (
-                        hashlib.new(name, octets, usedforsecurity=False).hexdigest()
-                        for name in ("md5", "sha1", "sha256")
-                    )
+                if is_encrypted(octets):
+                    part.note([ENCRYPTED])
+                if part.complete and size <= left:
+                    hashes = [hashlib.new(name, octets, usedforsecurity=False).hexdigest() for name in HASHES]
+                elif part.complete:
+                    part.note([NOT_HASHED])
+                left -= size
             rows.add(
                 session, transaction, part.number, part.parent, part.content_type, part.charset, part.encoding,
-                part.disposition, part.filename, size, md5, sha1, sha256, told, part.complete, part.defects, part.place,
+                part.disposition, part.filename, size, *hashes, told, part.complete, part.defects, part.place,
                 part.encoded_size,
             )  # fmt: skip
     return rows.frame()
+
+
+def find(parts: pd.DataFrame, name: str | None, hashes: dict[str, str | None]) -> pd.DataFrame:
+    """The rows of `parts` that fit; see `Capture.find`."""
+    asked = {key: value for key, value in hashes.items() if value is not None}
+    if name is None and not asked:
+        raise ValueError("find: say what to look for: sha256=, sha1=, md5= or name=")
+    fits = np.ones(len(parts), bool)
+    for key, value in asked.items():
+        digits = {"md5": 32, "sha1": 40, "sha256": 64}[key]
+        if not re.fullmatch(rf"[0-9a-fA-F]{{{digits}}}", value):
+            raise ValueError(f"find: {key} is {digits} hexadecimal digits, not {value!r}")
+        fits &= (parts[key] == value.lower()).fillna(False).to_numpy(dtype=bool)
+    if name is not None:
+        pattern = re.compile(fnmatch.translate(name), re.IGNORECASE)
+        fits &= np.array([isinstance(one, str) and bool(pattern.match(one)) for one in parts["filename"]], bool)
+    return parts[fits].reset_index(drop=True)
 
 
 def octets(found: list[Part], session: int, transaction: int, number: str, *, gaps: bytes | None = None) -> bytes:
@@ -114,7 +145,7 @@ def octets(found: list[Part], session: int, transaction: int, number: str, *, ga
     if part is None:
         there = ", ".join(one.number for one in found[:20]) + (" …" if len(found) > 20 else "")
         raise KeyError(f"{where} has no part {number!r}: there are {there}")
-    if part.complete:
+    if part.complete or (not part.holes and gaps is not None):
         return part.decoded()
     if gaps is None:
         lost = sum(size for _, size in part.holes)
@@ -122,4 +153,8 @@ def octets(found: list[Part], session: int, transaction: int, number: str, *, ga
         raise IncompleteError(
             f'part {number} of {where}: {what} from the capture; part(…, gaps=b"…") says what to put there'
         )
-    return part.decoded()
+    encoded = part.encoding in ("base64", "quoted-printable")
+    first, *rest = [part.undone(one) if encoded else one for one in part.stretches()]
+    # How many octets an encoded stretch would have given, nobody knows: there `gaps` stands once.
+    filling = [gaps if encoded else filled(gaps, size) for _, size in part.holes]
+    return first + b"".join(fill + one for fill, one in zip(filling, rest, strict=True))

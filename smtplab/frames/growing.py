@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from smtplab.frames import unread
 
 if TYPE_CHECKING:
-    from smtplab.frames.capture import Frames
+    from smtplab.frames.source import Frames
 
 
 class Growing:
