@@ -32,6 +32,8 @@ TOOLS = {
     "swaks": "swaks",
     "msmtp": "msmtp",
     "curl": "curl",
+    "uuenview": "uudeview",
+    "binhex": "macutils",
     "ethtool": "ethtool",
     "ip": "iproute2",
     "openssl": "openssl",

@@ -29,6 +29,9 @@ PHASE = (
     "quit", "close",
 )  # fmt: skip
 GAP_REASON = ("lost", "snaplen", "capture-start", "capture-end", "no-key")
+ENCODING = (
+    "7bit", "8bit", "binary", "quoted-printable", "base64", "uuencode", "xxencode", "binhex", "yenc", "tnef", "applesingle",
+)  # fmt: skip
 SEVERITY = ("info", "notice", "warning", "attack")
 
 
@@ -232,6 +235,80 @@ MESSAGES = _frame(
     ("complete", BOOL, "Whether no octet of it is missing."),
 )  # fmt: skip
 
+HEADERS = _frame(
+    "headers", "each header field of each entity, in order.",
+    SESSION,
+    TRANSACTION,
+    ("part", TEXT, "Number of the entity in `parts`; 0 is the message itself."),
+    ("n", INT, "Number of the field in its entity, from 0."),
+    ("name", TEXT, "Name as written."),
+    ("value", TEXT, "Value, unfolded and decoded."),
+    ("raw", OCTETS, "All after the colon, but for the last line end."),
+)  # fmt: skip
+
+PARTS = _frame(
+    "parts", "each piece of content: MIME entities, and encoded blocks inside text, in order of appearance.",
+    SESSION,
+    TRANSACTION,
+    ("part", TEXT, "Number: 0 the message itself, 1, 2 … its children, 1.1, 1.2 … theirs."),
+    ("parent", TEXT, "Number of the part that it lies in; missing for the message itself."),
+    ("content_type", TEXT, "Declared type in lower case, or its default; missing for blocks, which declare none."),
+    ("charset", TEXT, "Declared charset."),
+    ("encoding", ENCODING, "How its octets are encoded, 7bit where nothing is said; missing where it is unknown."),
+    ("disposition", TEXT, "Declared disposition, such as attachment."),
+    ("filename", TEXT, "Name of the file: filename before name; a block's own."),
+    ("size", MAYBE_INT, "Octets, decoded; missing for multiparts."),
+    ("md5", TEXT, "MD5 of these; missing for multiparts and with a gap, as are the others."),
+    ("sha1", TEXT, "SHA-1 of these."),
+    ("sha256", TEXT, "SHA-256 of these."),
+    ("kind", TEXT, "Media type told by the octets; missing where they do not tell."),
+    ("complete", BOOL, "Whether no octet of it is missing."),
+    ("defects", TEXTS, "Names of what was wrong with it."),
+    ("offset", MAYBE_INT, "Where its content begins in the message; missing inside of what was decoded."),
+    ("encoded_size", INT, "Octets of its content as encoded."),
+)  # fmt: skip
+
+HOPS = _frame(
+    "hops", "each hop of each message, oldest first: its Received fields, and last the session that was captured.",
+    SESSION,
+    TRANSACTION,
+    ("hop", INT, "Number of the hop in its message, from 0, the oldest: the lowest Received field."),
+    ("measured", BOOL, "Whether it is the captured session itself, of which the capture tells, and no field."),
+    ("from_", TEXT, "Who handed it over, as written behind from; measured: the argument of the hello."),
+    ("helo", TEXT, "The name the client gave, where the field tells it apart."),
+    ("from_host", TEXT, "The name that the server found for the client's address."),
+    ("from_ip", TEXT, "The client's address."),
+    ("by", TEXT, "Who took it, as written behind by; measured: the first word of the banner, else the address."),
+    ("via", TEXT, "The link, as written behind via."),
+    ("with_", TEXT, "The protocol, as written behind with; measured: by the words of RFC 3848 and RFC 6531."),
+    ("id", TEXT, "The server's name for the message, as written behind id; measured: from the accepting reply."),
+    ("for_", TEXT, "The recipient, as written behind for; measured: the only one that was accepted."),
+    ("date", TEXT, "When, as written."),
+    ("date_utc", TIME, "When: whole seconds of that server's clock; measured: when MAIL came, by the capture's clock."),
+    ("delay", SPAN, "From here to the next hop; missing where either time is, or where the next is the earlier one."),
+    ("jump", BOOL, "Whether the next hop's time is the earlier one: clocks that disagree, or a field that is not true."),
+    ("comments", TEXTS, "Comments of the field, in order."),
+    ("raw", TEXT, "The field, unfolded."),
+)  # fmt: skip
+
+ENVELOPES = _frame(
+    "envelopes", "each message's envelope beside its header: who is named in which.",
+    SESSION,
+    TRANSACTION,
+    ("reverse_path", TEXT, "Path of MAIL FROM; empty for the null path, missing without MAIL."),
+    ("from_", TEXTS, "Addresses of From, without names and brackets."),
+    ("sender", TEXT, "Address of Sender."),
+    ("reply_to", TEXTS, "Addresses of Reply-To."),
+    ("return_path", TEXT, "Address of Return-Path, which a message on its way should not have."),
+    ("forward_paths", TEXTS, "Paths of RCPT TO that were accepted."),
+    ("named", TEXTS, "Those of them that stand in To or Cc."),
+    ("unnamed", TEXTS, "Those of them that stand in neither."),
+    ("not_sent", TEXTS, "Addresses of To and Cc to which this transaction does not go."),
+    ("list_id", TEXT, "List-Id field."),
+    ("auto_submitted", TEXT, "Auto-Submitted field."),
+    ("signs", TEXTS, "What is seen, in words that `smtplab.frames.envelopes.SIGNS` explains."),
+)  # fmt: skip
+
 PHASES = _frame(
     "phases", "each stretch of a session, cut where what is being waited for changes.",
     SESSION,
@@ -275,6 +352,7 @@ FINDINGS = _frame(
 FRAMES: dict[str, Frame] = {
     frame.name: frame
     for frame in (
-        PACKETS, SESSIONS, COMMANDS, REPLIES, TRANSACTIONS, RECIPIENTS, MESSAGES, PHASES, GAPS, FINDINGS,
+        PACKETS, SESSIONS, COMMANDS, REPLIES, TRANSACTIONS, RECIPIENTS, MESSAGES, HEADERS, PARTS, HOPS, ENVELOPES, PHASES,
+        GAPS, FINDINGS,
     )
 }  # fmt: skip

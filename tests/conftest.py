@@ -13,7 +13,13 @@ from browsing import Lab, running_browser, running_lab
 from hypothesis import settings
 
 REPOSITORY = Path(__file__).parent.parent
-TOOLS = {"needs_tshark": ("tshark",), "needs_chromium": ("chromium", "chromium-browser", "google-chrome")}
+# Of each mark, the programs it needs, and for each of these the names it may go by.
+TOOLS = {
+    "needs_tshark": (("tshark",),),
+    "needs_chromium": (("chromium", "chromium-browser", "google-chrome"),),
+    "needs_encoders": (("uuencode",), ("binhex",), ("uuenview",), ("tnef",)),
+}
+PACKAGES = {"uuencode": "sharutils", "binhex": "macutils", "uuenview": "uudeview"}  # where named otherwise
 
 # Same examples every time in CI; new ones at each run elsewhere. A slow shared machine is no failure.
 settings.register_profile("ci", deadline=None, derandomize=True)
@@ -95,9 +101,11 @@ def browser() -> Iterator[Any]:
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """A missing tool skips its tests, with the reason; where CI is set it fails them, so that nothing goes untested."""
-    for mark, names in TOOLS.items():
-        if item.get_closest_marker(mark) and not any(shutil.which(name) for name in names):
-            reason = f"{names[0]} is not installed (apt-get install {names[0]})"
+    for mark, programs in TOOLS.items():
+        missing = [names[0] for names in programs if not any(shutil.which(name) for name in names)]
+        if item.get_closest_marker(mark) and missing:
+            packages = " ".join(PACKAGES.get(name, name) for name in missing)
+            reason = f"{', '.join(missing)} not installed (apt-get install {packages})"
             if os.environ.get("CI"):
                 pytest.fail(reason, pytrace=False)
             pytest.skip(reason)

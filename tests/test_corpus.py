@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from speaking import quietly
 
-KINDS = ("sessions", "transactions", "commands", "replies", "messages", "headers")
+KINDS = ("sessions", "transactions", "commands", "replies", "messages", "headers", "parts", "entities")
 # Where the expectation, not the frame, is short: how many assertions of a kind fail, and what the octets say.
 SHORT = {
     # The expectation stops at frame 14, the 521 to "BDAT 5 X". Frame 16 (524 octets of the client's) goes on: "BDAT 221 LAST",
@@ -59,5 +59,5 @@ def test_the_frames_agree_with_other_witnesses(checker: ModuleType, corpus: Path
             asked[kind] += found.score[kind][1]
             short[name, kind] += found.score[kind][1] - found.score[kind][0]
         disagreements += [f"{name}: {line}" for line in found.failures]
-    assert all(asked[kind] for kind in KINDS)
+    assert all(asked[kind] for kind in KINDS if kind != "entities")  # of which this half of the corpus asserts none
     assert +short == SHORT, "\n".join(disagreements)

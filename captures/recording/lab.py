@@ -28,7 +28,8 @@ class Lab:
 
     def reset(self) -> None:
         """Give back a network that delays and loses nothing."""
-        self.switch.delays, self.switch.lose, self.switch.tagged, self.switch.hold_every = {}, None, frozenset(), 0
+        self.switch.delays, self.switch.rates = {}, {}
+        self.switch.lose, self.switch.tagged, self.switch.hold_every = None, frozenset(), 0
 
     def start(self, *argv: str, on: str = "client", environment: dict[str, str] | None = None) -> subprocess.Popen[str]:
         """Start a program on a host."""

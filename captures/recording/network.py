@@ -66,7 +66,7 @@ HOSTS = {
         Host("postfix", "mx1.example.org", 25, (35,)),
         Host("exim", "mx2.example.org", 26),
         Host("opensmtpd", "mx3.example.org", 27),
-        Host("aiosmtpd", "mx4.example.org", 28),
+        Host("aiosmtpd", "mx4.example.org", 28, (38,)),
         Host("dovecot", "store.example.org", 24),
     )
 }
@@ -84,7 +84,8 @@ def run(*argv: str) -> str:
 class Switch(threading.Thread):
     """Carries frames between the hosts, and misbehaves where a scene asks it to.
 
-    `delays` maps a host's name to the seconds that frames to and from it spend on the wire. `lose`, where set, is asked
+    `delays` maps a host's name to the seconds that frames to and from it spend on the wire, `rates` to the octets a
+    second that its line carries each way; frames wait for those before them. `lose`, where set, is asked
     about each frame with a TCP payload and says whether it gets lost. `tagged` names a pair of hosts whose frames cross
     a trunk, a link of its own on which they carry an 802.1Q tag. Where `hold_every` is n, each n-th full segment is
     held back until others have overtaken it.
@@ -93,6 +94,7 @@ class Switch(threading.Thread):
     def __init__(self) -> None:
         super().__init__(daemon=True)
         self.delays: dict[str, float] = {}
+        self.rates: dict[str, float] = {}
         self.lose: Callable[[bytes], bool] | None = None
         self.tagged: frozenset[str] = frozenset()
         self.hold_every = 0
@@ -102,6 +104,7 @@ class Switch(threading.Thread):
         self._count = 0
         self._full = 0
         self._last: dict[tuple[str, str], float] = {}
+        self._free: dict[tuple[str, str], float] = {}  # when a line has carried all that it was given
 
     def plug(self, name: str) -> None:
         """Attach the interface `to-NAME` (or a trunk's end) as the port `name`."""
@@ -142,7 +145,11 @@ class Switch(threading.Thread):
             frame = frame[:12] + bytes.fromhex("8100002a") + frame[12:]
             heapq.heappush(self._due, (0.0, self._count, side, frame))
             return
-        due = time.monotonic() + WIRE_SECONDS + self.delays.get(source, 0.0) + self.delays.get(target, 0.0)
+        due = time.monotonic()
+        for line in ((source, "out"), (target, "in")):
+            if rate := self.rates.get(line[0]):
+                due = self._free[line] = max(due, self._free.get(line, 0.0)) + len(frame) / rate
+        due += WIRE_SECONDS + self.delays.get(source, 0.0) + self.delays.get(target, 0.0)
         if self.hold_every and payload_size(frame) > HELD_SIZE:
             self._full += 1
             if self._full % self.hold_every == 0:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import scenes_basic, scenes_crowd, scenes_network, scenes_secure
+from . import scenes_basic, scenes_crowd, scenes_encodings, scenes_network, scenes_secure
 from .lab import SCENES
 
-__all__ = ["SCENES", "scenes_basic", "scenes_crowd", "scenes_network", "scenes_secure"]
+__all__ = ["SCENES", "scenes_basic", "scenes_crowd", "scenes_encodings", "scenes_network", "scenes_secure"]

@@ -63,7 +63,7 @@ def latency(
     highs = [group["high"] for group in groups] + [point["ms"] for point in points]
     scale = alt.Scale(type="log", domain=[min(lows) * 0.8, max(highs) * 1.25], nice=False)
     x = alt.X("low:Q", title="latency, ms (log)", scale=scale, axis=alt.Axis(format="~g", tickCount=8))
-    layers = _layers(groups, points, x, y, scale, theme)
+    drawn_layers = layers(groups, points, x, y, scale, theme)
     drawn = " · ".join(
         words
         for words, is_drawn in (
@@ -75,7 +75,7 @@ def latency(
     title = alt.Title(
         f"Latency of replies by {by}", subtitle=[sentence.partition(": ")[2], f"rule and number: median · {drawn}"]
     )
-    chart = alt.layer(*layers).properties(width=WIDTH - 100, height=max(2, len(groups)) * ROW, title=title)
+    chart = alt.layer(*drawn_layers).properties(width=WIDTH - 100, height=max(2, len(groups)) * ROW, title=title)
     return Chart(styled(chart, theme), sentence)
 
 
@@ -104,30 +104,31 @@ def _groups(kept: pd.DataFrame, by: str, theme: str) -> list[dict[str, Any]]:
     phase_of = dict(zip(names, kept["phase"].astype("str"), strict=True))
     groups = []
     for name in ordered:
-        values = np.sort(present[name])
-        low, left, median, right, high = np.quantile(values, (0.05, 0.25, 0.5, 0.75, 0.95)).tolist()
-        label = f"{visible(one_line(name, 24))}  n={len(values)}"
-        colour = mark_of(phase_of[name], theme)
-        few = len(values) < FEW
-        points = [
-            {"label": label, "ms": float(value), "jitter": _jitter(i), "colour": colour}
-            for i, value in enumerate(values)
-        ]
-        groups.append(
-            {
-                "name": name,
-                "label": label,
-                "low": low,
-                "left": left,
-                "median": median,
-                "right": right,
-                "high": high,
-                "few": few,
-                "colour": colour,
-                "points": points if few else [],
-            }
-        )
+        groups.append(summary(name, present[name], mark_of(phase_of[name], theme)))
     return groups
+
+
+def summary(name: str, values: Any, colour: str) -> dict[str, Any]:
+    """One group as `layers` draws it: its quantiles, and where they are few its `points`; all in the unit of the axis, here ms."""
+    values = np.sort(values)
+    low, left, median, right, high = np.quantile(values, (0.05, 0.25, 0.5, 0.75, 0.95)).tolist()
+    label = f"{visible(one_line(name, 24))}  n={len(values)}"
+    few = len(values) < FEW
+    points = [
+        {"label": label, "ms": float(value), "jitter": _jitter(i), "colour": colour} for i, value in enumerate(values)
+    ]
+    return {
+        "name": name,
+        "label": label,
+        "low": low,
+        "left": left,
+        "median": median,
+        "right": right,
+        "high": high,
+        "few": few,
+        "colour": colour,
+        "points": points if few else [],
+    }
 
 
 def _jitter(place: int) -> float:
@@ -135,7 +136,8 @@ def _jitter(place: int) -> float:
     return (place * 0.618034) % 1 - 0.5
 
 
-def _layers(groups: list[dict[str, Any]], points: list[Any], x: Any, y: Any, scale: Any, theme: str) -> list[Any]:
+def layers(groups: list[dict[str, Any]], points: list[Any], x: Any, y: Any, scale: Any, theme: str) -> list[Any]:
+    """The marks of a picture of quantiles: lines, boxes, points, medians, and the medians in words at the right."""
     import altair as alt
 
     colours = theme_of(theme)
@@ -157,7 +159,14 @@ def _layers(groups: list[dict[str, Any]], points: list[Any], x: Any, y: Any, sca
         alt.Chart(inline(groups))
         .mark_tick(color=colours.text, thickness=2.4, size=24)
         .encode(x=alt.X("median:Q", scale=scale), y=y),
-        alt.Chart(inline([{"label": g["label"], "high": scale.domain[1], "words": _ms(g["median"])} for g in groups]))
+        alt.Chart(
+            inline(
+                [
+                    {"label": g["label"], "high": scale.domain[1], "words": g.get("words") or _ms(g["median"])}
+                    for g in groups
+                ]
+            )
+        )
         .mark_text(align="left", dx=6, fontSize=11, color=colours.text)
         .encode(x=alt.X("high:Q", scale=scale), y=y, text="words:N"),
     ]

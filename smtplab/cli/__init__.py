@@ -58,6 +58,8 @@ examples
   smtplab export mail.pcap --to mail/                   read back by smtplab.open("mail/"), pandas, DuckDB
   smtplab export mail.pcap --to mail/ --format csv      one file a frame: sessions.csv, commands.csv ...
   smtplab export mail.pcap --to mail/ --format jsonl    one JSON object a row
+  smtplab export mail.pcap --parts files/               attachments, decoded
+  smtplab export mail.pcap --messages mails/            each mail as it was sent
   smtplab export mail.pcap --pcapng one.pcapng --session 3
   smtplab export mail.pcap --pcapng shown.pcapng --anonymize
 
@@ -133,13 +135,17 @@ def parser() -> argparse.ArgumentParser:
 
     limits(one)
 
-    one = command("export", "Every frame as a file, or some sessions' packets.", EXPORT_EPILOG)
+    one = command(
+        "export", "Every frame as a file; or mails, the files in them, or some sessions' packets.", EXPORT_EPILOG
+    )
     one.add_argument("file", metavar="FILE", help="pcap or pcapng, compressed or not; - is standard input")
     target = one.add_mutually_exclusive_group(required=True)
     target.add_argument("--to", metavar="FOLDER", help="where the frames' files go; made if need be")
     target.add_argument(
         "--pcapng", dest="packets", metavar="OUT", help="write packets instead: those of the sessions, and nothing else"
     )
+    target.add_argument("--parts", metavar="FOLDER", help="write the files that came in mails instead")
+    target.add_argument("--messages", metavar="FOLDER", help="write the mails instead, as .eml files")
     one.add_argument("--format", choices=["parquet", "csv", "jsonl"], default="parquet", help="default: parquet")
     one.add_argument(
         "--session", type=int, action="append", metavar="N", help="only session N; may be given more than once"

@@ -78,8 +78,9 @@ def transcript(arguments: argparse.Namespace) -> int:
 
 
 def export(arguments: argparse.Namespace) -> int:
-    """`smtplab export FILE --to FOLDER`, or `--pcapng OUT`."""
+    """`smtplab export FILE` with `--to FOLDER`, `--parts FOLDER`, `--messages FOLDER` or `--pcapng OUT`."""
     from smtplab.cli.export import export as write
+    from smtplab.cli.export import files as write_files
     from smtplab.cli.export import packets
 
     if arguments.packets is None and (arguments.session or arguments.anonymize):
@@ -95,6 +96,11 @@ def export(arguments: argparse.Namespace) -> int:
                 complain(f"{_title(files)}: {error}")
                 return NOTHING
             print(f"{arguments.packets}  {count(number, 'session')}")
+            return GOOD
+        if arguments.to is None:
+            folder = arguments.parts or arguments.messages
+            for path, octets in write_files(capture, Path(folder), parts=arguments.parts is not None):
+                print(f"{path}  {count(octets, 'octet')}")
             return GOOD
         for path, rows in write(capture, Path(arguments.to), arguments.format):
             print(f"{path}  {count(rows, 'row')}")

@@ -58,6 +58,17 @@ def packets(capture: Capture, path: Path, sessions: list[int] | None, *, anonymi
     return len(capture.sessions) if sessions is None else len(set(sessions))
 
 
+def files(capture: Capture, folder: Path, *, parts: bool) -> Iterator[tuple[Path, int]]:
+    """Write messages, or the files in them, into a folder; give each path and its octets.
+
+    Raises FileExistsError where the folder holds something already.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        raise FileExistsError(errno.EEXIST, "holds files already; name another folder", str(folder))
+    written = capture.export_parts(folder) if parts else capture.export_messages(folder)
+    yield from ((path, path.stat().st_size) for path in written)
+
+
 def plain(frame: pd.DataFrame, described: schema.Frame, *, nested: bool) -> pd.DataFrame:
     """The frame with columns that text formats can hold; `nested` where they can hold lists and maps as such."""
     out = {}

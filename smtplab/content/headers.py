@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import email.utils
 import re
+from collections.abc import Callable
 from datetime import UTC, date, timedelta
 from typing import NamedTuple
 
@@ -78,24 +79,34 @@ class TopFields(NamedTuple):
     headers: int
 
 
-def split(octets: bytes) -> Split:
-    r"""Cut the header off `octets`: of each field its name and all after its colon, but for the last line end.
+def split(octets: bytes, at: int = 0, end: int | None = None, stops: Callable[[int], bool] | None = None) -> Split:
+    r"""Cut the header off `octets[at:end]`: of each field its name and all after its colon, but for the last line end.
+
+    `stops` says of an offset at which a line with two dashes begins whether it ends the header, as a boundary does.
 
     >>> split(b"Subject: a\r\n b\r\nTo: c\r\n\r\nbody")
     Split(fields=[(b'Subject', b' a\r\n b'), (b'To', b' c')], body=25, defects=[])
     """
-    end = min(len(octets), LIMIT)
-    at = _start(octets)
-    fields = []
+    last = len(octets) if end is None else end
+    end = min(last, at + LIMIT)
+    at = _start(octets, at)
+    fields: list[tuple[bytes, bytes]] = []
     while field := _FIELD.match(octets, at, end):
+        if stops is not None and field[1].startswith(b"--") and stops(at):
+            return Split(fields, at, [NO_EMPTY_LINE])
         fields.append((field[1], field[2].rstrip(b"\r")))
         at = field.end()
     if empty := _EMPTY_LINE.match(octets, at, end):
         return Split(fields, empty.end(), [])
     if at < end:
         # A name cut by the limit fits no more than a body's line does; which it is cannot be told, and does not matter.
-        return Split(fields, at, [NO_EMPTY_LINE] if len(octets) <= LIMIT else [NO_EMPTY_LINE, TOO_LONG])
-    return Split(fields, at, [TOO_LONG] if len(octets) > LIMIT else [])
+        return Split(fields, at, [NO_EMPTY_LINE] if last == end else [NO_EMPTY_LINE, TOO_LONG])
+    return Split(fields, at, [TOO_LONG] if last > end else [])
+
+
+def looks_like_a_header(octets: bytes, at: int) -> bool:
+    """Whether a field, or the empty line of an empty header, stands at `at`."""
+    return bool(_FIELD.match(octets, at, at + LIMIT) or _EMPTY_LINE.match(octets, at, at + 2))
 
 
 def fields(octets: bytes) -> list[Field]:
@@ -107,11 +118,11 @@ def fields(octets: bytes) -> list[Field]:
     return [Field(shown(name), decoded(raw), raw) for name, raw in split(octets).fields]
 
 
-def _start(octets: bytes) -> int:
+def _start(octets: bytes, at: int) -> int:
     """Where the first field begins."""
-    if octets[:5] in (b"From ", b">From") and (line := _UNIX_FROM.match(octets, 0, LIMIT)):
+    if octets[at : at + 5] in (b"From ", b">From") and (line := _UNIX_FROM.match(octets, at, at + LIMIT)):
         return line.end()
-    return 0
+    return at
 
 
 # RFC 5322 3.4:
@@ -138,9 +149,14 @@ def addresses(value: bytes) -> list[str]:
     >>> addresses(b"undisclosed-recipients:;")
     ['undisclosed-recipients:;']
     """
+    return [decoded(piece) for piece in mailboxes(value)]
+
+
+def mailboxes(value: bytes) -> list[bytes]:
+    """The same, unfolded only: what an encoded word says is no syntax (RFC 2047 5)."""
     value = unfolded(value)
     pieces = _pieces(value) if _SPECIAL.search(value) else value.split(b",")
-    return [decoded(piece) for piece in pieces if piece.strip(b" \t")]
+    return [piece for piece in pieces if piece.strip(b" \t")]
 
 
 def _pieces(value: bytes) -> list[bytes]:

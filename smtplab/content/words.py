@@ -56,6 +56,17 @@ def shown(octets: bytes) -> str:
     return _one_line(octets.decode("utf-8", "surrogateescape"))
 
 
+def of_charset(octets: bytes, charset: bytes) -> str:
+    r"""Octets of a charset named on the wire as text in one line; those it does not know, or of an unknown one, as `\xNN`.
+
+    >>> of_charset(b"caf\xe9", b"iso-8859-1")
+    'café'
+    """
+    name = _charset(charset) if charset.isascii() else None
+    text = None if name is None else _of_charset(octets, name)
+    return shown(octets) if text is None else _one_line(text)
+
+
 def _one_line(text: str) -> str:
     return printable(text).replace("\n", "\\x0a")
 

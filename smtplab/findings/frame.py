@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow as pa
 
 from smtplab import schema
-from smtplab.findings import bends, loss, offers, pairing, setting, strays, twice
+from smtplab.findings import bends, envelope, loss, offers, pairing, parts, setting, strays, twice
 from smtplab.findings.row import Finding
 from smtplab.frames import columns
 
@@ -21,6 +21,8 @@ RULES = (
     offers.unoffered, offers.unknown, offers.malformed, offers.declared,
     pairing.unasked, pairing.unanswered, pairing.codes, pairing.enhanced,
     bends.odd_lines, bends.content_end, bends.content_early, bends.chunks, bends.stray_credentials,
+    envelope.named, envelope.received,
+    parts.defects, parts.disagreement, parts.endings,
 )  # fmt: skip
 NUMBERS = ("session", "transaction", "command", "frame", "file")
 

@@ -6,7 +6,8 @@ import importlib
 import pathlib
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,15 +15,19 @@ import pandas as pd
 from smtplab import schema
 from smtplab.errors import CaptureWarning
 from smtplab.frames.session import Session
+from smtplab.frames.source import Frames
 from smtplab.frames.unread import Unread
 from smtplab.printable import escape
 
 # The only references that point up, to floors that know how to draw and to judge; each is resolved when first called.
 VIEWS: dict[str, str] = {
     "findings": "smtplab.findings:findings",
+    "hops": "smtplab.frames.hops:hops",
+    "envelopes": "smtplab.frames.envelopes:envelopes",
     "to_pcapng": "smtplab.share.sessions:to_pcapng",
     "packet": "smtplab.share.packet:packet",
     "export_messages": "smtplab.share.messages:export_messages",
+    "export_parts": "smtplab.share.parts:export_parts",
     "transcript": "smtplab.frames.transcript:transcript",
     "ladder": "smtplab.charts.ladder:ladder",
     "bytes": "smtplab.charts.bytes:octets_view",
@@ -33,53 +38,23 @@ VIEWS: dict[str, str] = {
     "explore": "smtplab.widgets.explorer:explore",
     "timeline": "smtplab.charts.timeline:timeline",
     "compare": "smtplab.charts.compare:compare",
+    "route": "smtplab.charts.route:route",
     "plot.phases": "smtplab.charts.phases:phases",
     "plot.latency": "smtplab.charts.latency:latency",
     "plot.time": "smtplab.charts.spent:time",
     "plot.replies": "smtplab.charts.replies:replies",
     "plot.recipients": "smtplab.charts.recipients:recipients",
     "plot.sessions": "smtplab.charts.crowd:crowd",
+    "plot.hops": "smtplab.charts.hops:hops",
+    "plot.encodings": "smtplab.charts.cost:encodings",
 }
+DERIVED = ("findings", "hops", "envelopes")  # frames that are made from other frames
 
 
 def view(name: str) -> Any:
     """The function that a view's name stands for."""
     module, _, function = VIEWS[name].partition(":")
     return getattr(importlib.import_module(module), function)
-
-
-class Frames(Protocol):
-    """Where a capture's frames come from: packets (`Reading`), or files that were exported (`Stored`)."""
-
-    @property
-    def files(self) -> list[str]:
-        """Names of the files."""
-
-    @property
-    def damage(self) -> list[Any]:
-        """What could not be read."""
-
-    def frame(self, name: str) -> pd.DataFrame:
-        """One frame."""
-
-    def counts(self) -> dict[str, int]:
-        """How much there is."""
-
-    @property
-    def damaged(self) -> int:
-        """In how many places files could not be read."""
-
-    def strays(self) -> dict[str, int]:
-        """How many connections to mail ports never became sessions, by rule."""
-
-    def message(self, session: int, transaction: int) -> Any:
-        """One message."""
-
-    def places(self, session: int) -> Any:
-        """Where in the streams the lines of a session lie."""
-
-    def stream(self, session: int, *, server: bool, gaps: bytes | None) -> tuple[bytes, int]:
-        """One stream."""
 
 
 def _warn(frames: Frames, known: Sequence[Any] = (), level: int = 4) -> None:
@@ -104,7 +79,9 @@ class FrameProperty:
 
 
 class Plot:
-    """Charts of all sessions: `sessions()`, `phases()`, `latency()`, `time()`, `replies()` and `recipients()`."""
+    """Charts of all sessions: `sessions()`, `phases()`, `latency()`, `time()`, `replies()`, `recipients()`, and of messages:
+    `hops()`, `encodings()`.
+    """
 
     def __init__(self, capture: Capture) -> None:
         self._capture = capture
@@ -136,6 +113,14 @@ class Plot:
         """
         return view("plot.sessions")(self._capture, **options)
 
+    def hops(self, **options: Any) -> Any:
+        """How long each host kept messages, by their Received fields; see `smtplab.charts.hops.hops`."""
+        return view("plot.hops")(self._capture, **options)
+
+    def encodings(self, **options: Any) -> Any:
+        """What sending files cost: octets and time, layer by layer; see `smtplab.charts.cost.encodings`."""
+        return view("plot.encodings")(self._capture, **options)
+
 
 class Capture:
     """The SMTP of one or more captures, as pandas frames.
@@ -155,6 +140,10 @@ class Capture:
     transactions = FrameProperty("transactions")
     recipients = FrameProperty("recipients")
     messages = FrameProperty("messages")
+    headers = FrameProperty("headers")
+    parts = FrameProperty("parts")
+    hops = FrameProperty("hops")
+    envelopes = FrameProperty("envelopes")
     phases = FrameProperty("phases")
     gaps = FrameProperty("gaps")
     findings = FrameProperty("findings")
@@ -184,7 +173,7 @@ class Capture:
     def frame(self, name: str) -> pd.DataFrame:
         """One frame by its name; made once."""
         if name not in self._made:
-            self._made[name] = view("findings")(self) if name == "findings" else self.source.frame(name)
+            self._made[name] = view(name)(self) if name in DERIVED else self.source.frame(name)
         return self._made[name]
 
     def frame_of(self, name: str, session: int) -> pd.DataFrame:
@@ -218,13 +207,25 @@ class Capture:
         return Session(self, int(number))
 
     def message(self, session: int, transaction: int) -> Any:
-        """The message of one transaction, with `.bytes` and `.email`; raises KeyError where none was carried.
+        """The message of one transaction, with `.bytes`, `.email`, `.hops` and `.route()`; KeyError where none was carried.
 
         >>> import smtplab
         >>> smtplab.open("captures/one-mail.pcap").message(0, 1).email["subject"]
         'Summer fair'
         """
-        return self.source.message(session, transaction)
+        return replace(self.source.message(session, transaction), capture=self)
+
+    def part(self, session: int, transaction: int, part: str = "0", *, gaps: Any = None) -> Any:
+        """The octets of one part of a message, decoded, as bytes; `part` is its number in `parts`, such as "1.2".
+
+        Of a multipart, its content as sent. Raises KeyError where there is no such part, and `IncompleteError` where octets of
+        it are missing, unless `gaps` says what stands for each hole, repeated as often as fits where nothing is encoded.
+
+        >>> import smtplab
+        >>> smtplab.open("captures/one-mail.pcap").part(0, 1, "0")[:18]
+        b'Hello Alice and Bo'
+        """
+        return self.source.part(session, transaction, str(part), gaps=gaps)
 
     def to_parquet(self, folder: Any) -> None:
         """Write every frame into a folder, which `smtplab.open` reads back: `NAME.parquet` each, and `schema.json`.
@@ -296,6 +297,35 @@ class Capture:
         ['session-00000-transaction-001.eml']
         """
         return view("export_messages")(self, folder)
+
+    def export_parts(self, folder: Any, parts: Any = None) -> Any:
+        """Write parts, decoded, into a folder, made where needed; gives the paths.
+
+        `parts`: rows of the frame `parts`; None writes what came as a file: attachments, what has a name, encoded blocks. A file is
+        named by its session, transaction and part, and then by its own name without what leads out of the folder or what a
+        file may not be called; so no two are one. Parts of which octets are missing are left out, and a `CaptureWarning` names
+        them.
+
+        >>> import smtplab, tempfile
+        >>> paths = smtplab.open("captures/large-attachment.pcap").export_parts(tempfile.mkdtemp())
+        >>> [(path.name, path.stat().st_size) for path in paths]
+        [('session-00000-transaction-001-part-2-map.png', 150000)]
+        """
+        return view("export_parts")(self, folder, parts)
+
+    def find(
+        self, *, sha256: str | None = None, sha1: str | None = None, md5: str | None = None, name: str | None = None
+    ) -> pd.DataFrame:
+        """The rows of `parts` with this hash, or whose file is named so; `name` may hold `*` and `?`, large and small are alike.
+
+        >>> import smtplab
+        >>> smtplab.open("captures/large-attachment.pcap").find(name="*.png")[["part", "filename", "size"]]
+          part filename    size
+        0    2  map.png  150000
+        """
+        from smtplab.frames.entities import find
+
+        return find(self.parts, name, {"sha256": sha256, "sha1": sha1, "md5": md5})
 
     def explore(self, **options: Any) -> Any:
         """Sessions in a table with filters, the chosen one in linked views; see `smtplab.widgets.explorer.Explorer`."""

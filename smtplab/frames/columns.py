@@ -41,6 +41,23 @@ def lists(offsets: Integers, items: pa.Array) -> pd.Series[Any]:
     return arrow(pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), items), LISTS)
 
 
+def numbers(values: Sequence[int]) -> Integers:
+    """A column of whole numbers."""
+    return np.array(values, np.int64)
+
+
+def texts(values: Sequence[Sequence[str]]) -> pd.Series[Any]:
+    """A column of lists of text, from lists."""
+    offsets = np.cumsum([0, *map(len, values)])
+    return lists(offsets, pa.array([item for items in values for item in items], pa.large_string()))
+
+
+def lists_of(column: pd.Series[Any]) -> list[list[str]]:
+    """The lists of a column of lists of text; a missing one is empty."""
+    found: list[list[str] | None] = pa.chunked_array(column.array._pa_array).to_pylist()
+    return [items or [] for items in found]
+
+
 def maps(offsets: Integers, keys: pa.Array, values: pa.Array) -> pd.Series[Any]:
     """A column of maps of text to text."""
     return arrow(pa.MapArray.from_arrays(pa.array(offsets.astype(np.int32)), keys, values), MAPS)

@@ -13,7 +13,7 @@ from smtplab.frames.keys import Keys
 from smtplab.frames.reading import Reading
 
 if TYPE_CHECKING:
-    from smtplab.frames.capture import Frames
+    from smtplab.frames.source import Frames
 
 
 class Growing:

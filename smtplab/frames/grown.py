@@ -25,6 +25,7 @@ from smtplab.capture.wanted import Wanted
 from smtplab.dialogue import state as st
 from smtplab.dialogue import unspoken as un
 from smtplab.dialogue.under_tls import begun_at
+from smtplab.frames import entities
 from smtplab.frames.capture import Capture
 from smtplab.frames.keys import Keys
 from smtplab.frames.messages import Message
@@ -266,6 +267,10 @@ class Grown:
             return replace(reading.message(own, transaction), session=session)
         except KeyError:
             raise KeyError(f"session {session}, transaction {transaction} carried no message") from None
+
+    def part(self, session: int, transaction: int, part: str, *, gaps: bytes | None) -> bytes:
+        """The octets of one part of a message."""
+        return entities.octets(self.message(session, transaction), part, gaps=gaps)
 
     def places(self, session: int) -> Places:
         """Where in the streams each command and each reply of a session lies."""

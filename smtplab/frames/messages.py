@@ -6,7 +6,7 @@ import email
 import email.policy
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.message import EmailMessage
 from typing import Any, NamedTuple
 
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from smtplab import schema
 from smtplab.capture.packets import Octets
 from smtplab.content import headers
+from smtplab.content.parts import parts
 from smtplab.dialogue import places
 from smtplab.dialogue import state as st
 from smtplab.dialogue.following import BDAT, starts
@@ -116,13 +117,17 @@ def _pieces(rows: NDArray[np.int64]) -> NDArray[np.int64]:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """The content of one transaction: `bytes` as received, transparency undone, and `email`, what Python makes of it."""
+    """The content of one transaction: `bytes` as received, transparency undone, and `email`, what Python makes of it.
+
+    `capture` is the one that it was asked of.
+    """
 
     session: int
     transaction: int
     seen: Bytes
     holes: tuple[tuple[int, int], ...]
     complete: bool
+    capture: Any = field(default=None, repr=False, compare=False)
 
     @property
     def bytes(self) -> Bytes:
@@ -151,6 +156,25 @@ class Message:
         """The content parsed by the standard library; what is missing is left out."""
         return email.message_from_bytes(self.octets(gaps=b""), policy=email.policy.default)
 
+    @property
+    def hops(self) -> pd.DataFrame:
+        """Its rows of the frame `hops`, oldest first.
+
+        >>> import smtplab
+        >>> smtplab.open("captures/relay-two-hops.pcap").message(1, 1).hops[["from_", "by", "with_", "measured"]]
+                       from_               by  with_  measured
+        0  desk.example.test  mx1.example.org  ESMTP     False
+        1    mx1.example.org  mx2.example.org  ESMTP      True
+        """
+        mine: pd.DataFrame = self.capture.frame_of("hops", self.session)
+        return mine[mine["transaction"] == self.transaction].reset_index(drop=True)
+
+    def route(self, **options: Any) -> Any:
+        """Its hops as a route, delays to scale; see `smtplab.charts.route.route`."""
+        from smtplab.frames.capture import view
+
+        return view("route")(self, **options)
+
 
 def message(contents: Contents, session: int, transaction: int) -> Message:
     """The message of one transaction."""
@@ -162,28 +186,30 @@ def message(contents: Contents, session: int, transaction: int) -> Message:
     return Message(session, transaction, *next(contents.read([int(row)]))[:3])
 
 
-def _head(content: Content) -> bytes:
+def head(content: Content) -> bytes:
     """The content up to its first hole; a header line that is cut there is left out, for nothing is joined across a hole."""
-    head = content.seen[: content.holes[0][0]] if content.holes else content.seen
-    if content.complete or b"\r\n\r\n" in head or head.startswith(b"\r\n"):
-        return head
-    return head[: head.rfind(b"\n") + 1]
+    seen = content.seen[: content.holes[0][0]] if content.holes else content.seen
+    if content.complete or b"\r\n\r\n" in seen or seen.startswith(b"\r\n"):
+        return seen
+    return seen[: seen.rfind(b"\n") + 1]
 
 
 def messages(contents: Contents) -> pd.DataFrame:
     """The content of each transaction that carried any."""
     t = contents.t
-    tops, digests, whole, sizes = [], [], [], []
+    tops, digests, whole, sizes, counts = [], [], [], [], []
     for content in contents.read(contents.rows.tolist()):
-        tops.append(headers.top_fields(_head(content)))
+        tops.append(headers.top_fields(head(content)))
         digests.append(hashlib.sha256(content.seen).hexdigest() if content.complete else None)
         whole.append(content.complete)
         sizes.append(len(content.seen))
+        found = parts(content.seen, content.holes, complete=content.complete)
+        counts.append((len(found), sum(part.is_attachment for part in found)))
     n = len(tops)
     dates = np.array([columns.NEVER if top.date_utc is None else top.date_utc for top in tops], np.int64)
     fields: dict[str, Any] = {name: columns.text([getattr(top, name) for top in tops]) for name in TEXT_FIELDS}
     fields |= {name: _lists([getattr(top, name) for top in tops]) for name in LIST_FIELDS}
-    not_counted = columns.maybe(np.zeros(n, np.int64), np.ones(n, bool))
+    counted, attached = np.array(counts, np.int64).reshape(n, 2).T
     return columns.build(
         schema.MESSAGES,
         fields
@@ -194,8 +220,8 @@ def messages(contents: Contents) -> pd.DataFrame:
             "sha256": columns.text(digests),
             "date_utc": columns.time(dates),
             "headers": np.array([top.headers for top in tops], np.int64),
-            "parts": not_counted,
-            "attachments": not_counted.copy(),
+            "parts": columns.maybe(counted, np.zeros(n, bool)),
+            "attachments": columns.maybe(attached, np.zeros(n, bool)),
             "complete": np.array(whole, bool),
         },
     )

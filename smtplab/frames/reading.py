@@ -19,7 +19,7 @@ from smtplab.capture.wanted import Wanted
 from smtplab.dialogue import phases as stretching
 from smtplab.dialogue.lines import Lines, read_lines
 from smtplab.dialogue.unspoken import Apart, Gathered
-from smtplab.frames import commands, messages, packets, sessions, timeline, transactions
+from smtplab.frames import commands, entities, messages, packets, sessions, timeline, transactions
 from smtplab.frames.keys import Keys
 from smtplab.frames.places import Places, places
 from smtplab.frames.wire import Wire
@@ -105,6 +105,8 @@ class Reading:
             "transactions": lambda: transactions.transactions(self.transactions),
             "recipients": lambda: transactions.recipients(self.transactions),
             "messages": lambda: messages.messages(self.contents),
+            "headers": lambda: entities.headers(self.contents),
+            "parts": lambda: entities.parts_frame(self.contents),
             "phases": lambda: timeline.frame(self.wire, self.stretches),
             "gaps": lambda: packets.gaps(self.wire),
         }
@@ -145,6 +147,10 @@ class Reading:
     def message(self, session: int, transaction: int) -> messages.Message:
         """The message of one transaction."""
         return messages.message(self.contents, session, transaction)
+
+    def part(self, session: int, transaction: int, part: str, *, gaps: bytes | None) -> bytes:
+        """The octets of one part of a message."""
+        return entities.octets(self.message(session, transaction), part, gaps=gaps)
 
     def places(self, session: int) -> Places:
         """Where in the streams each command and each reply of a session lies."""

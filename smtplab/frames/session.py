@@ -41,6 +41,10 @@ class Session:
     transactions = SessionFrame("transactions")
     recipients = SessionFrame("recipients")
     messages = SessionFrame("messages")
+    headers = SessionFrame("headers")
+    parts = SessionFrame("parts")
+    hops = SessionFrame("hops")
+    envelopes = SessionFrame("envelopes")
     phases = SessionFrame("phases")
     gaps = SessionFrame("gaps")
     findings = SessionFrame("findings")
@@ -91,6 +95,10 @@ class Session:
     def message(self, transaction: int) -> Any:
         """The message of one of its transactions."""
         return self.capture.message(self.session, transaction)
+
+    def part(self, transaction: int, part: str = "0", **options: Any) -> Any:
+        """The octets of one part of one of its messages; see `Capture.part`."""
+        return self.capture.part(self.session, transaction, part, **options)
 
     def transcript(self, **options: Any) -> Any:
         """The session as lines of text, in wire order; see `smtplab.frames.transcript.transcript`."""

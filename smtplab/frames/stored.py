@@ -118,6 +118,10 @@ class Stored:
         """Not to be had: raises CaptureError."""
         raise self._no_octets("messages")
 
+    def part(self, session: int, transaction: int, part: str, *, gaps: bytes | None) -> Any:
+        """Not to be had: raises CaptureError."""
+        raise self._no_octets("parts")
+
     def places(self, session: int) -> Any:
         """Not to be had: raises CaptureError."""
         raise self._no_octets("places in streams")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from smtplab.frames.capture import Frames
+    from smtplab.frames.source import Frames
 
 LARGE = (
     512 << 20

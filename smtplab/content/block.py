@@ -1,0 +1,35 @@
+"""One encoded block: a file in the midst of a text, or inside of another file; and how much decoding may give."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+FLOOR = 64 << 20  # octets that the blocks of any message may give, 64 MiB
+FACTOR = 8  # beyond, this often the message's own size; BinHex's run lengths alone could give 85 times
+
+
+@dataclass(slots=True)
+class Block:
+    """A block found at `text[begin:end]`, first and last line included.
+
+    `inside` are what it holds beside its octets, or in them; `closed` whether its end was there; `beside` marks what is no
+    file of its own, such as a resource fork.
+    """
+
+    begin: int
+    end: int
+    encoding: str
+    filename: str | None
+    octets: bytes
+    defects: list[str]
+    closed: bool = True
+    beside: bool = False
+    content_type: str | None = None
+    inside: list[Block] = field(default_factory=list)
+
+
+class Room:
+    """How many octets decoding may still give to one message."""
+
+    def __init__(self, size: int) -> None:
+        self.left = max(FLOOR, FACTOR * size)

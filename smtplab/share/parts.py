@@ -1,0 +1,69 @@
+"""`Capture.export_parts`: the files that came in messages, under names that are safe to write."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import warnings
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from smtplab.errors import CaptureWarning
+from smtplab.frames.entities import each
+from smtplab.share.filenames import safe
+from smtplab.share.reading import reading_of
+
+if TYPE_CHECKING:
+    from smtplab.frames.capture import Capture
+
+KEY = ["session", "transaction", "part"]
+
+
+def export_parts(
+    capture: Capture, folder: str | os.PathLike[str], parts: pd.DataFrame | None = None
+) -> list[pathlib.Path]:
+    """Write the parts; see `Capture.export_parts`."""
+    contents = reading_of(capture).contents
+    wanted = None if parts is None else _keys(parts)
+    target = pathlib.Path(folder)
+    target.mkdir(parents=True, exist_ok=True)
+    written, torn = [], []
+    for session, transaction, found in each(contents):
+        for part in found:
+            here = (session, transaction, part.number)
+            if not (part.is_attachment if wanted is None else here in wanted) or part.multipart:
+                continue
+            if not part.complete:
+                torn.append(f"({session}, {transaction}, {part.number!r})")
+                continue
+            # The numbers come first, so that no two names are one, and none is a device's or hidden.
+            name = f"session-{session:05d}-transaction-{transaction:03d}-part-{_number(part.number)}"
+            if own := safe(part.filename):
+                name = f"{name}-{own}"
+            path = target / name
+            path.write_bytes(part.decoded())
+            written.append(path)
+    if torn:
+        named = ", ".join(torn[:5]) + (" …" if len(torn) > 5 else "")
+        what = "a part is" if len(torn) == 1 else f"{len(torn)} parts are"
+        warnings.warn(
+            CaptureWarning(f"{what} incomplete and not written; (session, transaction, part): {named}"), stacklevel=3
+        )
+    return written
+
+
+def _keys(parts: pd.DataFrame) -> set[tuple[int, int, str]]:
+    missing = [name for name in KEY if name not in parts]
+    if missing:
+        raise ValueError(f"parts: rows of the frame `parts` are wanted; these lack {', '.join(missing)}")
+    return set(parts[KEY].itertuples(index=False, name=None))
+
+
+def _number(number: str) -> str:
+    """A part's number in a file's name; that of one nested deep is cut, and told from others by a check sum."""
+    if len(number) <= 40:
+        return number
+    import zlib
+
+    return f"{number[:31]}-{zlib.crc32(number.encode()):08x}"
