@@ -85,6 +85,7 @@ PACKETS = _frame(
     ("seq", INT, "Sequence number relative to the stream's first octet (0 is the first octet of payload)."),
     ("ack", MAYBE_INT, "Acknowledgement relative to the peer's first octet; missing without the ACK flag."),
     ("flags", TEXT, "TCP flags, such as SYN|ACK."),
+    ("header", INT, "Octets of its IP and TCP headers, the innermost ones."),
     ("size", INT, "Octets of payload on the wire."),
     ("new", INT, "Octets of payload that no earlier packet had carried."),
     ("status", STATUS, "What it was to the receiver: new data in order, or why not."),

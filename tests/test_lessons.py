@@ -54,6 +54,8 @@ EXPECTED = {
     "auth-wrong.pcap": {"q42": "no"},
     "starttls-without-keys.pcap": {"q36": "yes", "q37": "220", "q38": "no"},
     "slow-client.pcap": {"q45": "client"},
+    "attachments-uuencode-binhex.pcap": {"q51": "2", "q52": "uuencode", "q53": "727", "q54": "1053"},
+    "large-attachment.pcap": {"q51": "1", "q52": "base64", "q53": "150000", "q54": "205264"},
     "slow-server.pcap": {"q45": "server"},
 }
 

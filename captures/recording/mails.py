@@ -6,6 +6,7 @@ import binascii
 import random
 from email.message import EmailMessage
 from email.policy import SMTP
+from email.utils import formatdate
 
 DATE = "Mon, 06 Apr 2026 09:00:00 +0000"
 TEXT = (
@@ -87,6 +88,25 @@ def yencoded() -> bytes:
     head = plain("Logo, yEnc", 4, "").rstrip(b"\r\n") + b"\r\nX-Note: 8-bit text\r\n\r\n"
     body = [b"=ybegin line=128 size=512 name=logo.bin", *lines, b"=yend size=512 crc32=%08x" % binascii.crc32(data)]
     return head + b"\r\n".join(body) + b"\r\n"
+
+
+def from_a_list(now: float) -> bytes:
+    """Return a mail that a list sent on: Received fields as four servers write them, made up, the third's clock 150 s behind."""
+    hops = (
+        (410, ("from scan.example.net (scan.example.net [198.51.100.9]) by out.example.net (8.17.1/8.17.1) with ESMTPS"
+              "\r\n\tid 4AN9x0Q1 for <friends@lists.example.net>")),
+        (565, ("from in.example.net ([198.51.100.8] helo=in.example.net) by scan.example.net with esmtp (Exim 4.96)"
+              "\r\n\t(envelope-from <pat@example.test>) id 1xYz2A-0001Bc-2D for friends@lists.example.net")),
+        (419, "from desk.example.test (desk.example.test [192.0.2.7]) by in.example.net (Postfix) with ESMTPSA id 4X1cQ2"),
+        (422, "(qmail 4711 invoked by uid 1000)"),
+    )  # fmt: skip
+    received = "".join(f"Received: {hop};\r\n\t{formatdate(now - ago)}\r\n" for ago, hop in hops)
+    head = (
+        f"Date: {DATE}\r\nFrom: Pat <pat@example.test>\r\nTo: Friends of the fair <friends@lists.example.net>\r\n"
+        "Sender: friends-bounces@lists.example.net\r\nSubject: [friends] Who bakes?\r\n"
+        "List-Id: Friends of the fair <friends.lists.example.net>\r\nMessage-ID: <bakes.fair@desk.example.test>\r\n\r\n"
+    )
+    return (received + head + "Six cakes are still missing.\r\n\r\nPat\r\n").encode()
 
 
 def _table() -> bytes:

@@ -7,8 +7,9 @@ from .lab import Lab, scene
 from .tap import Tap
 
 SERVER = "192.0.2.38"  # the aiosmtpd that takes BINARYMIME (serve.py)
-OCTETS_A_SECOND = 64_000  # of the client's line, so that octets become time
-DELAY_SECONDS = 0.015
+# The client's line, so that octets become time. With less delay, packets that wait for others would be sent again.
+OCTETS_A_SECOND = 64_000
+DELAY_SECONDS = 0.03
 
 SEND = """
 import smtplib, sys

@@ -274,6 +274,19 @@ def relay_two_hops(lab: Lab) -> None:
 
 
 @scene(
+    "relay-from-a-list",
+    "A mail of a list on its last two hops: older Received fields in four dialects, one server's clock behind the others'.",
+    "swaks, with a mail whose four oldest Received fields are made up; Postfix forwards for relayed.test; recorded at Postfix",
+    client="swaks",
+    servers=("postfix", "exim"),
+)
+def relay_from_a_list(lab: Lab) -> None:
+    bounces = ("--from", "friends-bounces@lists.example.net")
+    lab.swaks(MX1, "alice@relayed.test", *bounces, mail=mails.from_a_list(time.time()))
+    _until_queue_empty(lab)
+
+
+@scene(
     "relay-queue-run",
     "Postfix as client: five queued mails go to Exim, pipelined, several over one connection.",
     "sendmail queues five mails, two recipients each, some of them refused; recorded at Exim",

@@ -105,7 +105,7 @@ def endings(capture: Capture) -> Iterator[Finding]:
     """Programs that are named like documents, such as invoice.pdf.exe, a row a session."""
     frame = capture.parts
     rows = frame[frame.filename.notna()]
-    hits = rows[[hides_its_ending(name) for name in rows.filename]]
+    hits = rows[rows.filename.map(hides_its_ending).astype(bool)]
     where = _Where(capture)
     for _, of in hits.groupby("session"):
         row = next(of.itertuples())

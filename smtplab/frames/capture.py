@@ -29,6 +29,8 @@ VIEWS: dict[str, str] = {
     "export_messages": "smtplab.share.messages:export_messages",
     "export_parts": "smtplab.share.parts:export_parts",
     "transcript": "smtplab.frames.transcript:transcript",
+    "tree": "smtplab.charts.parts_tree:parts_tree",
+    "parts_tree": "smtplab.charts.parts_tree:session_tree",
     "ladder": "smtplab.charts.ladder:ladder",
     "bytes": "smtplab.charts.bytes:octets_view",
     "to_html": "smtplab.widgets.illustrated:to_html",

@@ -175,6 +175,12 @@ class Message:
 
         return view("route")(self, **options)
 
+    def tree(self, **options: Any) -> Any:
+        """Its parts as a tree; see `smtplab.charts.parts_tree.parts_tree`."""
+        from smtplab.frames.capture import view
+
+        return view("tree")(self, **options)
+
 
 def message(contents: Contents, session: int, transaction: int) -> Message:
     """The message of one transaction."""

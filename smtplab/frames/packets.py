@@ -43,6 +43,7 @@ def packets(wire: Wire) -> pd.DataFrame:
             "seq": seq,
             "ack": columns.maybe(ack, flags & tcp.ACK == 0),
             "flags": columns.text(columns.words(inverse, names)),
+            "header": header + 4 * (p.buf[header + 12].astype(np.int64) >> 4) - p.ip[rows],
             "size": p.size[rows].astype(np.int64),
             "new": lines.segments.new[rows].astype(np.int64),
             "status": columns.choice(lines.segments.status[rows].astype(np.int64), schema.STATUS),

@@ -127,6 +127,10 @@ class Session:
         """
         return self._view("to_html", {"path": path})
 
+    def parts_tree(self, transaction: int | None = None, **options: Any) -> Any:
+        """The parts of one of its messages as a tree; see `smtplab.charts.parts_tree.parts_tree`."""
+        return self._view("parts_tree", {"transaction": transaction} | options)
+
     def states(self, **options: Any) -> Any:
         """The session's way through the states of SMTP; see `smtplab.charts.states.states`."""
         return self._view("states", options)
