@@ -113,6 +113,17 @@ def shown(capture: Capture) -> None:
             assert not row.complete
 
 
+def said_in(capture: smtplab.Capture) -> list[tuple[int, list[str]]]:
+    """Of each session its octets, and its verbs where none are lost: what comes behind lost octets is guessed from what it looks like.
+
+    A session of which no line was read is left out: what it was found by stands in no line, and a copy to be shown may lack it.
+    """
+    verbs = capture.commands.groupby("session").verb.agg(list)
+    spoke = set(verbs.index) | set(capture.replies.session)
+    rows = capture.sessions[capture.sessions.session.isin(spoke)]
+    return [(row.client_bytes, [] if row.missing_bytes else verbs.get(row.session, [])) for row in rows.itertuples()]
+
+
 def examine(octets: bytes, *, share: bool = False) -> bool:
     """Read a file and hold every law; False where it is no capture. `share`: write it as a capture to be shown, too."""
     with warnings.catch_warnings():
@@ -135,12 +146,7 @@ def examine(octets: bytes, *, share: bool = False) -> bool:
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder, "shown.pcapng")
                 capture.to_pcapng(path, anonymize=True)
-                again = smtplab.open(path)
-                said, told = capture.commands, again.commands
-                # What comes behind lost octets is guessed from what it looks like.
-                intact = capture.sessions.session[capture.sessions.missing_bytes == 0]
-                assert told.verb[told.session.isin(intact)].to_list() == said.verb[said.session.isin(intact)].to_list()
-                assert again.sessions.client_bytes.to_list() == capture.sessions.client_bytes.to_list()
+                assert said_in(smtplab.open(path)) == said_in(capture)
     return True
 
 

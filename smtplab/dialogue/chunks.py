@@ -1,11 +1,15 @@
-"""Chunks: the octets that a BDAT announces (kernels)."""
+"""Chunks: the octets that a BDAT announces, or an XEXCH50 (kernels).
+
+XEXCH50, by which Exchange hands on properties of a message, says how many octets they are; these follow once it is answered by 354,
+and have a reply of their own. So they are a row of their own, without a line.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 from smtplab.dialogue import state as st
-from smtplab.dialogue.verb_numbers import V_BDAT
+from smtplab.dialogue.verb_numbers import V_BDAT, V_XEXCH50
 from smtplab.dialogue.written import enqueue, write
 from smtplab.kernels import Table, kernel
 
@@ -18,15 +22,43 @@ MOST_OCTETS = 1 << 40
 
 
 @kernel
+def begin_chunk(S: Table, c: int, last: int) -> Any:
+    """The octets follow that the line just read announced."""
+    S[c, st.CHUNK_LEFT] = S[c, st.ARGUMENT_NUMBER]
+    S[c, st.CHUNK_SIZE] = S[c, st.ARGUMENT_NUMBER]
+    S[c, st.CHUNK_LAST] = last
+    S[c, st.CHUNK_SEEN] = 0
+    S[c, st.CHUNK_SEGMENT] = -1
+    S[c, st.MODE] = st.CHUNK
+
+
+@kernel
+def begin_properties(S: Table, c: int) -> Any:
+    """XEXCH50 was accepted: its octets follow; where it named no number of them, commands."""
+    S[c, st.MODE] = st.COMMAND
+    if S[c, st.ARGUMENT_STATE] in (A_DIGITS, A_BETWEEN) and S[c, st.ARGUMENT_NUMBER] > 0:
+        begin_chunk(S, c, 0)
+        S[c, st.LINE_ODDITIES] = 0
+
+
+@kernel
 def end_chunk(S: Table, c: int, R: Table, nr: int, Q: Table, segment: int, end: int, oddities: int) -> Any:
-    """Write the BDAT whose chunk is over: its line stands in the LINE fields."""
+    """Write the chunk that is over: a BDAT, whose line stands in the LINE fields, or octets that belong to no line."""
     number = S[c, st.COMMANDS]
+    verb = V_BDAT
+    first = S[c, st.LINE_SEGMENT]
+    pos = S[c, st.LINE_POS]
+    if S[c, st.LINE_LENGTH] == 0:
+        verb = V_XEXCH50
+        first = S[c, st.CHUNK_SEGMENT]
+        pos = S[c, st.CHUNK_POS]
+        if first < 0:
+            return nr  # none of them came
     S[c, st.COMMANDS] += 1
     octets = S[c, st.LINE_LENGTH] + S[c, st.CHUNK_SEEN]
-    first = S[c, st.LINE_SEGMENT]
-    nr = write(R, nr, st.COMMAND_ROW, c, number, V_BDAT, first, S[c, st.LINE_POS], segment, octets, oddities)
+    nr = write(R, nr, st.COMMAND_ROW, c, number, verb, first, pos, segment, octets, oddities)
     R[nr - 1, st.AT] = end
-    R[nr - 1, st.WORD] = 4
+    R[nr - 1, st.WORD] = 4 if verb == V_BDAT else 0
     R[nr - 1, st.BODY_SEGMENT] = S[c, st.CHUNK_SEGMENT]
     R[nr - 1, st.BODY_POS] = S[c, st.CHUNK_POS]
     R[nr - 1, st.BODY_RAW] = S[c, st.CHUNK_SEEN]

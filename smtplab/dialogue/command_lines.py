@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from smtplab.dialogue import state as st
-from smtplab.dialogue.chunks import A_BEFORE, A_BETWEEN, A_DIGITS, A_LAST, chunk_size, end_chunk
+from smtplab.dialogue.chunks import (
+    A_BEFORE,
+    A_BETWEEN,
+    A_DIGITS,
+    A_LAST,
+    begin_chunk,
+    begin_properties,
+    chunk_size,
+    end_chunk,
+)
 from smtplab.dialogue.content import begin_content
 from smtplab.dialogue.searching import find_odd
 from smtplab.dialogue.verb_numbers import (
@@ -19,6 +28,7 @@ from smtplab.dialogue.verb_numbers import (
     V_STARTTLS,
     V_UNKNOWN,
     V_X_EXPS,
+    V_XEXCH50,
 )
 from smtplab.dialogue.written import enqueue, forget, write
 from smtplab.kernels import Buffer, Flags, Table, Words, kernel
@@ -26,6 +36,7 @@ from smtplab.smtp.verbs import PACKED_OCTETS, packed
 
 CR, LF, DOT, BLANK, TAB = 13, 10, 46, 32, 9
 BURL = packed("BURL")[0]
+XEXCH50 = packed("XEXCH50")[0]
 LAST_WORD = int.from_bytes(b" LAST", "big")  # at the end of BURL's line (RFC 4468 3.1)
 LAST_OCTETS = (1 << 40) - 1
 CONNECT = packed("CONNECT")[0]  # HTTP's, which opens a tunnel (RFC 9110 9.3.6)
@@ -51,6 +62,9 @@ def take_for_accepted(S: Table, c: int, verb: int) -> Any:
         begin_content(S, c)
         S[c, st.ASSUMED] = 1
         return
+    if verb == V_XEXCH50:
+        begin_properties(S, c)
+        return
     S[c, st.MODE] = st.COMMAND
     if verb == V_STARTTLS:
         S[c, st.TLS_DUE] = 1
@@ -74,12 +88,7 @@ def finish_line(k: int, end: int, S: Table, c: int, R: Table, nr: int, Q: Table,
         S[c, st.LINE_ODDITIES] |= st.TOO_LONG
     S[c, st.MODE] = st.COMMAND
     if verb == V_BDAT and S[c, st.ARGUMENT_STATE] in (A_DIGITS, A_BETWEEN, A_LAST):
-        S[c, st.CHUNK_LEFT] = S[c, st.ARGUMENT_NUMBER]
-        S[c, st.CHUNK_SIZE] = S[c, st.ARGUMENT_NUMBER]
-        S[c, st.CHUNK_LAST] = 1 if S[c, st.ARGUMENT_STATE] == A_LAST else 0
-        S[c, st.CHUNK_SEEN] = 0
-        S[c, st.CHUNK_SEGMENT] = -1
-        S[c, st.MODE] = st.CHUNK
+        begin_chunk(S, c, 1 if S[c, st.ARGUMENT_STATE] == A_LAST else 0)
         if S[c, st.CHUNK_LEFT] == 0:
             return end_chunk(S, c, R, nr, Q, k, end, S[c, st.LINE_ODDITIES])
         return nr
@@ -167,12 +176,13 @@ def read_line(
     length = S[c, st.WORD_LENGTH]
     is_bdat = high == verb_words[V_BDAT, 0] and length == 4
     is_burl = high == BURL and length == 4
+    names_size = is_bdat or (high == XEXCH50 and length == 7)
     before = S[c, st.LINE_BEFORE]
     before_that = S[c, st.LINE_BEFORE_THAT]
     odd = S[c, st.LINE_ODDITIES]
     found = False
     while p < e:
-        if done and not is_bdat and not is_burl and before != CR:
+        if done and not names_size and not is_burl and before != CR:
             q = find_odd(buf, words, masks, p, e)
             if q > p:
                 before_that = before
@@ -200,6 +210,7 @@ def read_line(
                 done = 1
                 is_bdat = high == verb_words[V_BDAT, 0] and length == 4
                 is_burl = high == BURL and length == 4
+                names_size = is_bdat or (high == XEXCH50 and length == 7)
                 if is_burl:
                     S[c, st.ARGUMENT_NUMBER] = BLANK
             elif b != CR:
@@ -211,7 +222,7 @@ def read_line(
                 elif length < 2 * PACKED_OCTETS:
                     low = (low << 7) | upper
                 length += 1
-        elif is_bdat and b != CR:
+        elif names_size and b != CR and (is_bdat or S[c, st.ARGUMENT_STATE] < A_BETWEEN):
             S[c, st.ARGUMENT_STATE], S[c, st.ARGUMENT_NUMBER] = chunk_size(
                 S[c, st.ARGUMENT_STATE], S[c, st.ARGUMENT_NUMBER], b
             )

@@ -32,7 +32,7 @@ SHARE = 1 << 13  # packets of one share: its tables are less than 1 MB
 MOST_THREADS = 8
 # Octets that may not be shown as they are: controls but TAB, LF and CR, DEL, 8-bit, a backslash.
 ODD = np.array([not (32 <= b < 127 or b in b"\t\n\r") or b == ord("\\") for b in range(256)], np.uint8)
-DATA_END, BDAT = verbs.NUMBER["DATA-END"], verbs.NUMBER["BDAT"]
+DATA_END, BDAT, XEXCH50 = (verbs.NUMBER[verb] for verb in ("DATA-END", "BDAT", "XEXCH50"))
 
 
 @entry
@@ -208,9 +208,9 @@ def finished(packets: Packets, segments: NDArray[np.int64], again: NDArray[np.in
 
 
 def spoken(command: NDArray[np.int64] | Rows) -> Integers:
-    """Octets of each command's line with its end, a BDAT's chunk left out; 1 for the dot of a DATA-END."""
+    """Octets of each command's line with its end, a chunk and what XEXCH50 announced left out; 1 for the dot of a DATA-END."""
     verb, octets = command[st.VERB], command[st.OCTETS]
-    octets = np.where(verb == BDAT, octets - command[st.BODY_RAW], octets)
+    octets = np.where((verb == BDAT) | (verb == XEXCH50), octets - command[st.BODY_RAW], octets)
     return np.where((verb == DATA_END) & (command[st.BODY_SEGMENT] >= 0), 1, octets)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from smtplab.capture.layout import ACKED, LENGTH, LOST, OFFSET, POS, REASON
 from smtplab.dialogue import state as st
 from smtplab.dialogue.beginnings import open_tunnel
+from smtplab.dialogue.chunks import begin_properties
 from smtplab.dialogue.command_lines import begins_record
 from smtplab.dialogue.content import begin_content, replies_due, unassume
 from smtplab.dialogue.searching import find_odd
@@ -31,6 +32,7 @@ from smtplab.dialogue.verb_numbers import (
     V_VRFY,
     V_X_EXPS,
     V_XCLIENT,
+    V_XEXCH50,
 )  # fmt: skip
 from smtplab.dialogue.way_back import ANY_NUMBER, end_without_mark, is_tail, skip_rest, take_up, went_on
 from smtplab.dialogue.written import dequeue, forget, write
@@ -141,7 +143,7 @@ def read_reply(
 def says_what_it_answers(code: int, lines: int, verb: int) -> Any:
     """1 where a reply of this shape can only answer this verb, -1 where it says that it answers another, else 0."""
     if code == 354:
-        return 1 if verb == V_DATA else -1
+        return 1 if verb == V_DATA or verb == V_XEXCH50 else -1
     if code == 221:
         return 1 if verb == V_QUIT else -1
     if code == 334:
@@ -192,6 +194,11 @@ def follow(S: Table, c: int, verb: int, reply_class: int) -> Any:
     if verb == V_DATA:
         if reply_class == 3:
             begin_content(S, c)
+        else:
+            S[c, st.MODE] = st.COMMAND
+    elif verb == V_XEXCH50:
+        if reply_class == 3 and S[c, st.MODE] == st.WAIT:
+            begin_properties(S, c)
         else:
             S[c, st.MODE] = st.COMMAND
     elif verb == V_AUTH or verb == V_AUTH_RESPONSE or verb == V_X_EXPS:

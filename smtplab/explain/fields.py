@@ -39,6 +39,10 @@ def _command(line: bytes, verb: str | None) -> list[Field]:
         cut = Cutter(line)
         cut.to(len(line), "proxy header", "PROXY protocol version 2, binary")
         return cut.fields
+    if said == "XEXCH50" and verb_of(line[:first]) != said:
+        cut = Cutter(line)
+        cut.to(len(line), "properties", f"{len(line)} octets, announced by XEXCH50")
+        return cut.fields
     cut, end = Cutter(line), end_of(line[:first])
     if said == AUTH_RESPONSE:
         cut.to(end, "cancel" if line[:end] == b"*" else "response", None)

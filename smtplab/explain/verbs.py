@@ -108,6 +108,11 @@ VERBS: dict[str, Verb] = {
     "XFORWARD": Verb("A filter says from whom the mail came, for the log only.",
                      'xforward = "XFORWARD" 1*( SP attribute-name "=" xtext ) CRLF', "outside of a transaction", "250",
                      "421 501 503 550", "Postfix XFORWARD_README"),
+    "XEXCH50": Verb(
+        "An Exchange server hands on properties of the message: as many octets as it says follow once the server has answered 354.",
+        'xexch50 = "XEXCH50" SP 1*DIGIT SP 1*DIGIT CRLF', "in a transaction, where the server offers it", "354",
+        "500 502", "no RFC; Microsoft KB812455",
+    ),
     "PROXY": Verb("Not SMTP: a load balancer says, before the greeting, which client it stands for.",
                   'proxy = "PROXY" SP ("TCP4" / "TCP6") SP src SP dst SP sport SP dport CRLF',
                   "before the greeting", "", "", "haproxy proxy-protocol.txt"),
@@ -124,7 +129,7 @@ VERBS: dict[str, Verb] = {
 }  # fmt: skip
 
 _MICROSOFT = "Of Microsoft's servers among themselves; its form is not written down in public."
-for _name in ("X-EXPS", "X-LINK2STATE", "XEXCH50", "X-ANONYMOUSTLS", "XSHADOW", "XRDST", "XOORG"):
+for _name in ("X-EXPS", "X-LINK2STATE", "X-ANONYMOUSTLS", "XSHADOW", "XRDST", "XOORG"):
     VERBS[_name] = Verb(_MICROSOFT, "", "where the server offers it", "", "500 502", "no RFC; Microsoft Exchange")
 for _name, _what in (
     ("VERB", "Asks sendmail to say more in its replies."),

@@ -98,15 +98,17 @@ def _commands(session: SessionFrames, start: pd.Timestamp) -> Iterator[Event]:
         carried = max(int(size) - 3, 0)  # without the dot and its CRLF
         if content and turn is not None and sizes.get(turn) is not None:
             carried = sizes[turn] or 0
+        properties = verb == "XEXCH50" and not word(line)
+        note = f"content, {octets(carried)}" if content else f"properties, {octets(int(size))}" if properties else ""
         previous = (verb, whole(code))
         yield Event(
-            kind="content" if content or verb == "BDAT" else "command",
+            kind="content" if content or properties or verb == "BDAT" else "command",
             at=at,
             from_client=not swapped,
             text="" if content else word(line),
             phase="content" if content or verb == "BDAT" else word(phase),
             key=f"command-{number}",
-            note=f"content, {octets(carried)}" if content else "",
+            note=note,
             number=int(number),
             verb=word(verb),
             code=None,

@@ -126,8 +126,9 @@ def _lines(session: SessionFrames, event: Event, time: str, content: bool) -> It
     elif event.kind == "content" and event.number < 0:
         yield Line(event.phase, time, side, "note", f"[content without an end: {event.octets} octets]")
     elif event.kind == "content" and not event.text:
-        yield Line(event.phase, time, side, "note", f"[content: {event.octets} octets]")
-        if content:
+        what = "properties" if event.verb == "XEXCH50" else "content"
+        yield Line(event.phase, time, side, "note", f"[{what}: {event.octets} octets]")
+        if content and what == "content":
             yield from _content(session, event)
         if event.complete:
             yield Line(event.phase, "", side, "said", ".")

@@ -68,7 +68,7 @@ class Lines:
         if (match := AUTH.fullmatch(line)) is not None:
             return self._kept(match[1], OFFERED) + match[2] + secret(match[3])
         end = first.end() if first else 0
-        if verb == b"bdat":
+        if verb in (b"bdat", b"xexch50"):
             return line[:end] + self.words.text(line[end:], lambda word: word.isdigit() or word == b"last")
         if verb in (b"mail", b"rcpt", b"xclient", b"xforward", b"proxy"):
             return line[:end] + self._parameters(line[end:])

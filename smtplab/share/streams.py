@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from smtplab.capture import layout
 from smtplab.dialogue import state as st
-from smtplab.dialogue.following import BDAT, DATA_END
+from smtplab.dialogue.following import BDAT, DATA_END, XEXCH50
 from smtplab.dialogue.lines import Lines
 from smtplab.share import vocabulary as known
 from smtplab.share.lines import Lines as Rules
@@ -121,9 +121,9 @@ class Streams:
                 if begin >= 0:
                     found[side].append((begin, END, TLS))
         for row in said.T.tolist():
-            if row[st.VERB] in (BDAT, DATA_END) and row[st.BODY_SEGMENT] >= 0:
+            if row[st.VERB] in (BDAT, DATA_END, XEXCH50) and row[st.BODY_SEGMENT] >= 0:
                 side, offset = self._place(row[st.BODY_SEGMENT], row[st.BODY_POS])
-                found[side].append((offset, row[st.AT], CONTENT))
+                found[side].append((offset, row[st.AT], SECRET if row[st.VERB] == XEXCH50 else CONTENT))
             elif row[st.VERB] == ANSWER:
                 side, offset = self._place(row[st.FIRST_SEGMENT], row[st.FIRST_POS])
                 found[side].append((offset, row[st.AT], SECRET))

@@ -75,7 +75,7 @@ def _hello_kept(state: str) -> str:
 
 
 # After these the client's octets wait for the reply, for only the reply says what they are.
-WAITS: tuple[str, ...] = ("DATA", "AUTH", "X-EXPS", "AUTH-RESPONSE", "STARTTLS")
+WAITS: tuple[str, ...] = ("DATA", "AUTH", "X-EXPS", "AUTH-RESPONSE", "STARTTLS", "XEXCH50")
 
 # The order table: verbs in order in each state (RFC 5321 4.1.4). DATA and BDAT want an accepted recipient.
 _ANY = ("EHLO", "HELO", "LHLO", "NOOP", "HELP", "EXPN", "VRFY", "RSET", "QUIT", "XCLIENT", "XFORWARD")
