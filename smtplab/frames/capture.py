@@ -33,6 +33,7 @@ VIEWS: dict[str, str] = {
     "explore": "smtplab.widgets.explorer:explore",
     "timeline": "smtplab.charts.timeline:timeline",
     "compare": "smtplab.charts.compare:compare",
+    "cassette": "smtplab.replay.taking:cassette",
     "plot.phases": "smtplab.charts.phases:phases",
     "plot.latency": "smtplab.charts.latency:latency",
     "plot.time": "smtplab.charts.spent:time",

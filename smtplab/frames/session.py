@@ -126,6 +126,15 @@ class Session:
             options = {"names": (self._from(), other._from())} | options
         return view("compare")(self, other, **options)
 
+    def cassette(self, *, secrets: bool = False) -> Any:
+        """The session as a cassette, a text file to keep, to read, and to play again; see `smtplab.replay.taking.cassette`.
+
+        >>> import smtplab
+        >>> smtplab.open("captures/one-mail.pcap").session(0).cassette()
+        <Cassette of session 0 of one-mail.pcap: 192.0.2.7 to 192.0.2.25, 17 turns, quit>
+        """
+        return self._view("cassette", {"secrets": secrets})
+
     def _from(self) -> str:
         """The files it may be from, for a reader."""
         return printable(", ".join(pathlib.Path(name).name for name in self.capture.files))
