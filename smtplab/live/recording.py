@@ -95,7 +95,7 @@ class Recording:
                 return self._capture
             return self._capture.refresh()
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | os.PathLike[str], *, secrets: bool = False) -> None:
         """Write a pcapng file: packets with their times, TLS keys, comments. One that is there is replaced once it is whole."""
         self._file.save(path)
 
