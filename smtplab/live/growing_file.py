@@ -84,6 +84,12 @@ class GrowingFile:
             self._apart.append((len(self._octets), len(written)))
             self._octets += written
 
+    @property
+    def key_lines(self) -> list[bytes]:
+        """The lines of the key log so far."""
+        with self._lock:
+            return list(self._keys)
+
     def comment(self, text: str) -> None:
         """A comment on the packet that comes next; on the whole file where none comes."""
         with self._lock:

@@ -80,6 +80,11 @@ class Recording:
         """Lines of a TLS key log (SSLKEYLOGFILE)."""
         self._file.keys(lines)
 
+    @property
+    def key_lines(self) -> list[bytes]:
+        """The lines of the key log so far."""
+        return self._file.key_lines
+
     def comment(self, text: str) -> None:
         """A comment on the packet that comes next."""
         self._file.comment(text)
