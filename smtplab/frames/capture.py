@@ -34,6 +34,8 @@ VIEWS: dict[str, str] = {
     "timeline": "smtplab.charts.timeline:timeline",
     "compare": "smtplab.charts.compare:compare",
     "cassette": "smtplab.replay.taking:cassette",
+    "replay": "smtplab.replay.replaying:replay",
+    "check": "smtplab.replay.checking:check",
     "plot.phases": "smtplab.charts.phases:phases",
     "plot.latency": "smtplab.charts.latency:latency",
     "plot.time": "smtplab.charts.spent:time",
@@ -291,6 +293,10 @@ class Capture:
         ['session-00000-transaction-001.eml']
         """
         return view("export_messages")(self, folder)
+
+    def replay(self, **options: Any) -> Any:
+        """Play the client's side of all sessions to a server, many at once; see `smtplab.replay.replaying.replay`."""
+        return view("replay")(self, **options)
 
     def explore(self, **options: Any) -> Any:
         """Sessions in a table with filters, the chosen one in linked views; see `smtplab.widgets.explorer.Explorer`."""

@@ -135,6 +135,26 @@ class Session:
         """
         return self._view("cassette", {"secrets": secrets})
 
+    def replay(self, **options: Any) -> Any:
+        """Play the client's side to a live server, `to=(host, port)`; see `smtplab.replay.replaying.replay`."""
+        return self._view("replay", options)
+
+    def check(self, **options: Any) -> Any:
+        """Play the client's side, and compare the replies; see `smtplab.replay.checking.check`."""
+        return self._view("check", options)
+
+    def serve(self, **options: Any) -> Any:
+        """Be the server of this session for a real client; see `smtplab.replay.serving.serve`."""
+        return self._view("serve", options)
+
+    def debug(self, **options: Any) -> Any:
+        """Play the client's side step by step; see `smtplab.replay.debugger.Debugger`."""
+        return self._view("debug", options)
+
+    def export(self, form: str, path: Any = None, **options: Any) -> Any:
+        """As a swaks line, a Python script, a pytest test, packets; see `smtplab.replay.export.export`."""
+        return self._view("export", {"form": form, "path": path} | options)
+
     def _from(self) -> str:
         """The files it may be from, for a reader."""
         return printable(", ".join(pathlib.Path(name).name for name in self.capture.files))

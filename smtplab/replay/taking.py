@@ -35,7 +35,7 @@ def cassette(session: Session, *, secrets: bool = False) -> Cassette:
     that the capture had masked.
 
     >>> import smtplab
-    >>> print(smtplab.open("captures/auth-login.pcap").session(0).cassette().turns[2].words)
+    >>> print(smtplab.open("captures/auth-login.pcap").session(0).cassette().turns[3].words)
     AUTH LOGIN as pat
     """
     return _Taking(session, secrets).cassette()
@@ -51,6 +51,7 @@ class _Taking:
         names = ("command", "argument", "line", "size", "frame", "file", "pipelined", "complete")
         self.rows = {int(row[0]): row[1:] for row in cells_of(frame, *names)}
         self.verbs = {int(number): word(verb) for number, verb in cells_of(frame, "command", "verb")}
+        self.texts = [word(text) for text in session.replies["text"].tolist()]
         self.silence = Silence(frame, secrets=secrets)
         self._known_cuts: dict[bool, Any] = {}
         self._places()
@@ -120,7 +121,12 @@ class _Taking:
             for begin, end in self.places.holes[place.server]
             if begin < place.end and end > place.start
         )
-        return self.stream[place.server][place.start : place.end], holes
+        stream = self.stream[place.server]
+        after = next((hole for hole in self.places.holes[place.server] if hole[0] == place.end), None)
+        if after is not None and not self.rows[number][6]:  # its end is what is missing
+            holes += ((place.end - place.start, after[1] - after[0]),)
+            return stream[place.start : after[1]], holes
+        return stream[place.start : place.end], holes
 
     def _ends(self, line: str, size: int) -> str:
         """The line end, told by how many octets there are."""
@@ -179,9 +185,15 @@ class _Taking:
         return Turn(event.at, who, "content", content=message.seen, missing=message.holes, **common)
 
     def _unended(self, event: Event, who: str) -> Turn:
-        """Content that had begun when the session broke off."""
+        """Content that had begun when the session broke off, as it was sent."""
         message = self._message(event)
-        return Turn(event.at, who, "content", content=message.octets(gaps=_FILL), missing=message.holes, ended=False)
+        sent, missing = stuffed(message.octets(gaps=_FILL)), message.holes
+        if self.places is not None and self.places.commands:
+            last = self.places.commands[-1]
+            sent = self.stream[last.server][last.end :]
+            holes = self.places.holes[last.server]
+            missing = tuple((begin - last.end, end - begin) for begin, end in holes if begin >= last.end)
+        return Turn(event.at, who, "content", raw=True, content=sent, missing=missing, ended=False)
 
     def _chunk(self, event: Event, who: str) -> Turn:
         """A BDAT line and its octets."""
@@ -221,8 +233,7 @@ class _Taking:
 
     def _reply(self, event: Event, who: str, answers: dict[int, list[str]]) -> Turn:
         """A reply, and what it answers."""
-        row = self.session.replies.iloc[event.number]
-        text = self.silence.said(word(row["text"]))
+        text = self.silence.said(self.texts[event.number])
         answers.setdefault(-1 if event.answer is None else event.answer, []).append(text)
         to = event.verb
         if event.answer is None and event.number == 0 and (event.code is None or event.code in GREETINGS):
