@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import ssl
 import tempfile
+import threading
 from pathlib import Path
 
 import trustme
@@ -20,6 +21,7 @@ class KeyLog:
         os.close(handle)
         self._path, self._read = Path(name), 0
         self._contexts: list[ssl.SSLContext] = []
+        self._lock = threading.Lock()
 
     def of(self, context: ssl.SSLContext) -> None:
         """Keep the secrets of all sessions of that context."""
@@ -28,14 +30,15 @@ class KeyLog:
 
     def new(self) -> bytes:
         """The lines that have come since the last time."""
-        if self._path.exists() and self._path.stat().st_size > self._read:
+        with self._lock:
+            if not self._path.exists() or self._path.stat().st_size == self._read:
+                return b""
             with self._path.open("rb") as file:
                 file.seek(self._read)
                 lines = file.read()
             lines = lines[: lines.rfind(b"\n") + 1]
             self._read += len(lines)
-            return b"".join(line + b"\n" for line in lines.splitlines() if not line.startswith(b"#"))
-        return b""
+        return b"".join(line + b"\n" for line in lines.splitlines() if not line.startswith(b"#"))
 
     def close(self) -> None:
         """Remove the file."""

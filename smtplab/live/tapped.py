@@ -38,7 +38,7 @@ class Tap(asyncio.Protocol):
         self._made, self._recording, self._client, self._began, self._gone = made, recording, we_are_client, began, gone
         self.number: int | None = None  # of the connection in the recording
         self.over = asyncio.Event()  # set when the connection is gone
-        self._eof = self._closing = self._lost = False
+        self._eof = self._closing = self._lost = self._finished = False
         self._held = b""
         self._linger: asyncio.TimerHandle | None = None
 
@@ -134,6 +134,9 @@ class Tap(asyncio.Protocol):
         self._linger = asyncio.get_running_loop().call_later(LINGER_SECONDS, self.raw.close)
 
     def _finish_writing(self) -> None:
+        if self._finished:
+            return
+        self._finished = True
         try:
             self.raw.write_eof()
         except OSError:
@@ -181,7 +184,7 @@ class Tapped(asyncio.Transport):
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Send octets."""
-        if self._tap._closing or self._raw.is_closing():
+        if self._tap._finished or self._tap._closing or self._raw.is_closing():
             return
         self._tap.said(data, by_peer=False)
         self._raw.write(data)
