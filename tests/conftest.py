@@ -13,7 +13,12 @@ from browsing import Lab, running_browser, running_lab
 from hypothesis import settings
 
 REPOSITORY = Path(__file__).parent.parent
-TOOLS = {"needs_tshark": ("tshark",), "needs_chromium": ("chromium", "chromium-browser", "google-chrome")}
+TOOLS = {
+    "needs_tshark": ("tshark",),
+    "needs_chromium": ("chromium", "chromium-browser", "google-chrome"),
+    "needs_curl": ("curl",),
+    "needs_swaks": ("swaks",),
+}
 
 # Same examples every time in CI; new ones at each run elsewhere. A slow shared machine is no failure.
 settings.register_profile("ci", deadline=None, derandomize=True)

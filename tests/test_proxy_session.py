@@ -92,7 +92,7 @@ def test_tls_passes_through_with_the_keys_that_were_named(server: Server, tmp_pa
     context.keylog_filename = str(tmp_path / "keys.log")
     with proxy(upstream=server.address, tls="pass", keylog=tmp_path / "keys.log") as between:
         send(between.address, context)
-        between.save(tmp_path / "talk.pcapng")
+        between.save(tmp_path / "talk.pcapng", secrets=True)
         with pytest.raises(ValueError, match="passes TLS through"):
             between.client_context()
     assert b"CLIENT_TRAFFIC_SECRET_0" in (tmp_path / "talk.pcapng").read_bytes()

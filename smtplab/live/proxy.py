@@ -62,6 +62,9 @@ class Proxy:
         allowed = [allow] if isinstance(allow, str) else list(allow)
         self._upstream = [address for _, address in resolve(*upstream, allow=allowed)]
         self.problems: deque[str] = deque(maxlen=PROBLEMS)
+        self.on_end: Callable[[Tap], None] | None = (
+            None  # told of each client's connection that is over, in the proxy's thread
+        )
         self._recording = Recording(secrets=secrets)
         self._server_leg = Recording(secrets=secrets) if both else None
         self._named: Path | None = None if keylog is None else Path(keylog)
@@ -106,12 +109,15 @@ class Proxy:
         self._note_keys()
         return self._both().capture
 
-    def save(self, path: str | os.PathLike[str], *, leg: str = "client") -> None:
-        """Write what was recorded as a pcapng file, keys of both legs included; `leg="server"` the other leg."""
+    def save(self, path: str | os.PathLike[str], *, leg: str = "client", secrets: bool = False) -> None:
+        """Write what was recorded as a pcapng file, TLS keys of both legs included; `leg="server"` the other leg.
+
+        Without `secrets` what AUTH sent is overwritten, and the keys of sessions that sent it under TLS are left out.
+        """
         if leg not in ("client", "server"):
             raise ValueError(f"leg={leg!r}: there are 'client' and 'server'")
         self._note_keys()
-        (self._recording if leg == "client" else self._both()).save(path)
+        (self._recording if leg == "client" else self._both()).save(path, secrets=secrets)
 
     def _both(self) -> Recording:
         if self._server_leg is None:
@@ -263,6 +269,8 @@ class Proxy:
     def _gone(self, link: Link) -> Callable[[Tap], None]:
         def gone(tap: Tap) -> None:
             self._taps.discard(tap)
+            if tap is link.client.tap and self.on_end is not None:
+                self.on_end(tap)
             if not {link.client.tap, link.server.tap} & self._taps:
                 self._links.pop(link.number, None)
 

@@ -8,7 +8,7 @@ import logging
 import os
 import socket
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from smtplab.errors import ConversationError
@@ -82,6 +82,7 @@ class Server:
         self.auth_required = auth_required
         self.mechanism_names = tuple(mechanisms) if auth else ()
         self.messages: list[Received] = []
+        self.on_end: Callable[[Tap], None] | None = None  # told of each connection that is over, in the server's thread
         self.certificates: Certificates | None = None
         self._recording = Recording(secrets=secrets)
         self._greylist: dict[tuple[str, bytes, str], float] = {}
@@ -119,9 +120,12 @@ class Server:
         """What was said so far, seen from the server: a `Capture` like any other."""
         return self._recording.capture
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write what was recorded as a pcapng file, keys included; Wireshark opens it."""
-        self._recording.save(path)
+    def save(self, path: str | os.PathLike[str], *, secrets: bool = False) -> None:
+        """Write what was recorded as a pcapng file, TLS keys included; Wireshark opens it.
+
+        Without `secrets` what AUTH sent is overwritten, and the keys of sessions that sent it under TLS are left out.
+        """
+        self._recording.save(path, secrets=secrets)
 
     def client_context(self) -> ssl.SSLContext:
         """What a client needs to trust this server, such as `smtplib.SMTP.starttls(context=…)`. ValueError without TLS."""
@@ -173,9 +177,14 @@ class Server:
         self._server = await loop.create_server(self._tap, sock=sock)
 
     def _tap(self) -> Tap:
-        tap = Tap(self._protocol, self._recording, gone=self._taps.discard)
+        tap = Tap(self._protocol, self._recording, gone=self._gone)
         self._taps.add(tap)
         return tap
+
+    def _gone(self, tap: Tap) -> None:
+        self._taps.discard(tap)
+        if self.on_end is not None:
+            self.on_end(tap)
 
     def _protocol(self, tap: Tap) -> asyncio.BaseProtocol:
         talk = Talk(self, loop=asyncio.get_running_loop(), **self._options)

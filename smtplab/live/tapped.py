@@ -13,6 +13,7 @@ import struct
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from smtplab.live.clock import now
 from smtplab.live.recording import Recording
 
 LINGER_SECONDS = 1.0
@@ -37,6 +38,9 @@ class Tap(asyncio.Protocol):
     ) -> None:
         self._made, self._recording, self._client, self._began, self._gone = made, recording, we_are_client, began, gone
         self.number: int | None = None  # of the connection in the recording
+        self.peer = ("", 0)
+        self.came = self.went = 0  # octets from the peer, and to it
+        self.began = now()
         self.over = asyncio.Event()  # set when the connection is gone
         self._eof = self._closing = self._lost = self._finished = False
         self._held = b""
@@ -48,6 +52,8 @@ class Tap(asyncio.Protocol):
         self.raw = transport
         self.transport = Tapped(self)
         peer, here = (transport.get_extra_info(name) for name in ("peername", "sockname"))
+        if peer:
+            self.peer = (str(peer[0]), int(peer[1]))
         if self._recording is not None and peer and here:
             ends = (here, peer) if self._client else (peer, here)
             client, server = ((str(host).partition("%")[0], port) for host, port, *_ in ends)
@@ -57,6 +63,10 @@ class Tap(asyncio.Protocol):
 
     def said(self, octets: bytes | bytearray | memoryview, *, by_peer: bool) -> None:
         """Record what came or goes."""
+        if by_peer:
+            self.came += len(octets)
+        else:
+            self.went += len(octets)
         if self._recording is not None and self.number is not None and len(octets):
             self._recording.said(self.number, bytes(octets), from_client=by_peer != self._client)
 
