@@ -7,10 +7,10 @@ import os
 import ssl
 import threading
 from collections.abc import Callable, Iterable
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from smtplab.errors import ConversationError
-from smtplab.frames.capture import Capture
+from smtplab.frames.capture import Capture, view
 from smtplab.live.allowed import resolve
 from smtplab.live.line import Line, connected, endpoint, shown
 from smtplab.live.recording import Recording
@@ -130,6 +130,10 @@ class Client(Known):
     )
     send_mail, start_tls = said(Mailing.send_mail), said(Mailing.start_tls)
     close, drop, reset = said(Mailing.close), said(Mailing.drop), said(Mailing.reset)
+
+    def interact(self, **options: Any) -> Any:
+        """The live widget that drives this client by hand; see `smtplab.widgets.talk.Talk`."""
+        return view("talk")(self, **options)
 
     def _run(self, steps: Steps[R]) -> R:
         with self._lock:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import struct
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from smtplab.capture import pcapng
 from smtplab.capture.spill import Growing
 from smtplab.share.pcapng import END_OF_OPTIONS, NANOSECONDS, block, replacing
 
 COMMENT = 1  # opt_comment: may stand more than once
+Unsaid = Callable[[bytearray], list[bytes]]
 LONGEST_COMMENT = 0xFFFF  # octets: an option's length has 16 bits
 
 
@@ -100,11 +101,17 @@ class GrowingFile:
         with self._lock:
             return self._octets.so_far()
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write a file: a whole one, or none. Keys come first, for Wireshark reads from front to back."""
+    def save(self, path: str | os.PathLike[str], unsaid: Unsaid | None = None) -> None:
+        """Write a file: a whole one, or none. Keys come first, for Wireshark reads from front to back.
+
+        `unsaid` may change the octets before they are written, and gives the lines of the key log that are.
+        """
         with self._lock:
-            there = self._octets.so_far()
+            there: memoryview | bytearray = self._octets.so_far()
             apart, keys, comments = list(self._apart), list(self._keys), list(self._comments)
+        if unsaid is not None:
+            there = bytearray(there)
+            keys = unsaid(there)
         with replacing(path, ()) as file:
             file.write(section(comments))
             if keys:

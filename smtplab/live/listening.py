@@ -12,6 +12,7 @@ import os
 import socket
 import struct
 import sys
+import threading
 from typing import Any
 
 from scapy.config import conf
@@ -113,6 +114,7 @@ class _OnLinux(_Elsewhere):
         hardware = self.ins.getsockname()[3]
         number = ARPHRD_TO_DLT.get(hardware, ETHERNET)
         self._link = RAW if number in (DLT_RAW, RAW) else number
+        self._taking = threading.Lock()  # the sniffer's thread takes packets, and whoever wants to see them now
         self._loopback = hardware == ARPHRD_LOOPBACK
         self._dropped = 0
         try:
@@ -123,11 +125,12 @@ class _OnLinux(_Elsewhere):
 
     def recv(self, *_: Any, **__: Any) -> None:
         """Record what has come."""
-        self._take(MOST_AT_ONCE)
+        with self._taking:
+            self._take(MOST_AT_ONCE)
 
     def drain(self) -> None:
         """Record what still waits in the kernel."""
-        with contextlib.suppress(OSError, EOFError):
+        with contextlib.suppress(OSError, EOFError), self._taking:
             self._take(BURST)
 
     def _take(self, most: int) -> None:

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import os
 import threading
+import warnings
+from typing import TYPE_CHECKING, Any
 
 from smtplab.capture.framing import RAW
+from smtplab.errors import CaptureWarning
 from smtplab.frames.capture import Capture, Frames
 from smtplab.live.clock import now
 from smtplab.live.growing_file import GrowingFile
 from smtplab.live.packets import ACK, FIN, MSS, PSH, RST, SYN, Connection, Endpoint
+
+if TYPE_CHECKING:
+    from smtplab.frames.reading import Reading
 
 
 class Recording:
@@ -101,8 +107,30 @@ class Recording:
             return self._capture.refresh()
 
     def save(self, path: str | os.PathLike[str], *, secrets: bool = False) -> None:
-        """Write a pcapng file: packets with their times, TLS keys, comments. One that is there is replaced once it is whole."""
-        self._file.save(path)
+        """Write a pcapng file: packets with their times, TLS keys, comments. One that is there is replaced once it is whole.
+
+        Without `secrets`, what AUTH sent in clear is overwritten, octet by octet, who logged in stays, and the TLS keys of sessions
+        that sent AUTH under TLS, or that cannot be read, are left out: a `CaptureWarning` says of how many. All else is as it was
+        said. With `secrets` everything is.
+        """
+        self._file.save(path, None if secrets else self._unsaid)
+
+    def _unsaid(self, octets: bytearray) -> list[bytes]:
+        """Take from the octets of a file what AUTH sent; gives the lines of the key log that may be said."""
+        from smtplab.live.unsaid import hidden, keys_that_may_be_said
+
+        reading = self._reading_of(bytes(octets))
+        hidden(octets, reading)
+        keys, left_out = keys_that_may_be_said(reading)
+        if left_out and self.key_lines:
+            sessions = "a session" if left_out == 1 else f"{left_out} sessions"
+            warnings.warn(
+                CaptureWarning(
+                    f"TLS keys of {sessions} that sent AUTH, or cannot be read, are left out: secrets=True keeps them"
+                ),
+                stacklevel=4,
+            )
+        return keys
 
     def _packet(self, connection: int, flags: int, payload: bytes, from_client: bool, at: int) -> None:
         packet = self._connections[connection].packet(flags, payload, from_client=from_client)
@@ -113,12 +141,15 @@ class Recording:
         size = len(self._file)
         if size == self._read:
             return None
+        frames = self._reading_of(self._file)
+        self._read = size
+        return frames
+
+    def _reading_of(self, source: Any) -> Reading:
         from smtplab.frames import first_start
 
         first_start.prepare()
         from smtplab.capture.wanted import Wanted
         from smtplab.frames.reading import Reading
 
-        frames = Reading.of(self._file, Wanted(), secrets=self._secrets, tick=lambda: None)
-        self._read = size
-        return frames
+        return Reading.of(source, Wanted(), secrets=self._secrets, tick=lambda: None)

@@ -50,6 +50,8 @@ class Sniffer:
     @property
     def capture(self) -> Capture:
         """What has passed so far, as a `Capture` like any other; it has read what came since the last time."""
+        for one in self._sockets:
+            one.drain()
         return self._recording.capture
 
     def save(self, path: str | os.PathLike[str], *, secrets: bool = False) -> None:
