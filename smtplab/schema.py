@@ -28,7 +28,7 @@ PHASE = (
     "connect", "greeting", "hello", "tls", "auth", "mail", "rcpt", "data", "content", "end-of-data", "reset", "other",
     "quit", "close",
 )  # fmt: skip
-GAP_REASON = ("lost", "snaplen", "capture-start", "capture-end")
+GAP_REASON = ("lost", "snaplen", "capture-start", "capture-end", "no-key")
 SEVERITY = ("info", "notice", "warning", "attack")
 
 

@@ -139,7 +139,12 @@ SOME = {
 EACH = [pytest.param(path, id=path.name, marks=() if path.name in SOME else pytest.mark.slow) for path in CAPTURES]
 
 
+# Captures beside which a key log lies, and it.
+KEYED = {path: log for path in CAPTURES if (log := path.with_name(path.name.split(".")[0] + ".keys")).exists()}
+EACH_KEYED = [pytest.param((path, log), id=f"{path.name} with keys") for path, log in KEYED.items()]
+
+
 @functools.cache
-def shipped(path: Path, *, secrets: bool = False) -> Capture:
+def shipped(path: Path, keylog: Path | bool | None = None, *, secrets: bool = False) -> Capture:
     """A shipped capture, read once for all tests that only look at it."""
-    return quietly(path, secrets=secrets)
+    return quietly(path, keylog=keylog, secrets=secrets)

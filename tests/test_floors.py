@@ -18,8 +18,8 @@ PACKAGE = Path(__file__).parent.parent / "smtplab"
 FLOORS = {
     "errors": 0, "printable": 0, "memory": 0, "schema": 0, "kernels": 0,
     "markup": 1,
-    "smtp": 1, "capture": 1,
-    "dialogue": 2, "tls": 2, "content": 2,
+    "smtp": 1, "capture": 1, "tls": 1,
+    "dialogue": 2, "content": 2,
     "frames": 3, "explain": 3,
     "findings": 4, "share": 4,
     "live": 5,

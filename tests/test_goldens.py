@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from speaking import CAPTURES, shipped
+from speaking import CAPTURES, KEYED, shipped
 
 from smtplab import Capture
 
@@ -87,6 +87,11 @@ def test_frames_are_what_they_were(path: Path, golden: Callable[[Path, str | byt
     golden(FOLDER / f"{path.name}.txt", described(shipped(path)))
 
 
+@pytest.mark.parametrize("path", KEYED, ids=lambda path: path.name)
+def test_frames_with_keys_are_what_they_were(path: Path, golden: Callable[[Path, str | bytes], None]) -> None:
+    golden(FOLDER / f"{path.name} with keys.txt", described(shipped(path, KEYED[path])))
+
+
 def test_no_golden_is_left_over() -> None:
     kept = {path.name for path in FOLDER.glob("*")}
-    assert kept == {f"{path.name}.txt" for path in CAPTURES}
+    assert kept == {f"{path.name}.txt" for path in CAPTURES} | {f"{path.name} with keys.txt" for path in KEYED}

@@ -6,8 +6,10 @@ from __future__ import annotations
 STREAM, PACKET, OFFSET, POS, LENGTH, FOLLOWING, ACKED, REASON = range(8)
 SEGMENT_FIELDS = 8
 # POS is -1 in a hole. FOLLOWING is the next segment of the stream, -1 none yet. ACKED: octets of the peer's stream that the sender
-# had seen, -1 unknown. REASON, of a hole: LOST or SNAPLEN.
-LOST, SNAPLEN = 0, 1
+# had seen, -1 unknown. REASON, of a hole: LOST or SNAPLEN; UNREAD where the octets were captured, and no key opens them. A hole
+# in what was under TLS may have room for more octets than it had: GUESSED is added to its reason then.
+LOST, SNAPLEN, UNREAD = 0, 1, 2
+GUESSED = 4
 
 # Fields of a stream.
 BASE, REACHED, HEAD, TAIL, HELD, HIGH, NEWEST, MISSING, MUTE, FINISHED, CONFIRMED, OLDEST = range(12)

@@ -7,9 +7,9 @@ nothing of each other, so that as many are followed at once as there are process
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -21,11 +21,12 @@ from smtplab.capture.connections import Connections
 from smtplab.capture.packets import Integers, Octets, Packets
 from smtplab.capture.reassembly import A_STREAM
 from smtplab.capture.rows import Rows, halved
-from smtplab.dialogue import places
+from smtplab.dialogue import places, under_tls
 from smtplab.dialogue import state as st
 from smtplab.dialogue.machine import Machine
 from smtplab.kernels import Column, Flags, Slots, entry
 from smtplab.smtp import verbs
+from smtplab.tls.keylog import KeyLog
 
 SHARE = 1 << 13  # packets of one share: its tables are less than 1 MB
 MOST_THREADS = 8
@@ -64,6 +65,15 @@ class Followed:
     client_dirty: Octets  # of each, 1 where an octet may not be shown as it is
     server_said: Octets  # each reply
     server_dirty: Octets
+    tunnels: dict[int, under_tls.Tunnel] = field(default_factory=dict)  # of the sessions that were decrypted
+
+
+@dataclass(slots=True)
+class Waiting:
+    """A share of which sessions were decrypted: it is read when all text has been laid behind the capture's octets."""
+
+    laid: under_tls.Laid
+    again: NDArray[np.int64]
 
 
 @dataclass(slots=True)
@@ -100,17 +110,32 @@ def dealt(packets: Packets, found: Connections, wanted: Integers, client: Intege
     )  # fmt: skip
 
 
-def follow_all(dealt_: Sessions) -> Followed:
-    """Follow every share, and join what they give."""
+def follow_all(dealt_: Sessions, log: KeyLog | None = None) -> Followed:
+    """Follow every share, and join what they give; sessions under TLS are decrypted where the log has their keys.
+
+    Then `dealt_.packets` are given a buffer in which what was decrypted lies behind the rest.
+    """
     shares = range(len(dealt_.bounds) - 1)
-    left = iter(shares)
-    done: dict[int, Followed] = {}
+    store = under_tls.Store(dealt_.packets.buf)
+    done: dict[int, Followed | Waiting] = {}
+    _at_once(shares, lambda share: done.__setitem__(share, follow(dealt_, share, store, log)))
+    waiting = {share: one for share, one in done.items() if isinstance(one, Waiting)}
+    if waiting:
+        dealt_.packets = replace(dealt_.packets, buf=store.joined())
+        _at_once(waiting, lambda share: done.__setitem__(share, read_laid(dealt_, share, waiting[share])))
+    return joined([done.pop(share) for share in shares], dealt_)  # type: ignore[misc]
+
+
+def _at_once(shares: Iterable[int], work_on: Callable[[int], None]) -> None:
+    """Work on every share, on as many at a time as there are processors."""
+    left = list(shares)
+    helpers = min(os.cpu_count() or 1, MOST_THREADS, len(left)) - 1
+    each = iter(left)
 
     def work() -> None:
-        for share in left:
-            done[share] = follow(dealt_, share)
+        for share in each:
+            work_on(share)
 
-    helpers = min(os.cpu_count() or 1, MOST_THREADS, len(shares)) - 1
     if helpers > 0:
         # This thread works as well: what a thread's allocator took, some 10 MB, it keeps. The kernels let go of Python's lock.
         with ThreadPoolExecutor(helpers) as pool:
@@ -120,10 +145,9 @@ def follow_all(dealt_: Sessions) -> Followed:
                 other.result()
     else:
         work()
-    return joined([done.pop(share) for share in shares], dealt_)
 
 
-def follow(dealt_: Sessions, share: int) -> Followed:
+def follow(dealt_: Sessions, share: int, store: under_tls.Store, log: KeyLog | None) -> Followed | Waiting:
     """Follow one share; its sessions, streams, segments and lines are numbered from 0."""
     first, end = int(dealt_.sessions[share]), int(dealt_.sessions[share + 1])
     which = dealt_.which[dealt_.bounds[share] : dealt_.bounds[share + 1]]
@@ -131,16 +155,41 @@ def follow(dealt_: Sessions, share: int) -> Followed:
     segments, again = reassembly.segments(
         dealt_.packets, which, dealt_.stream, 2 * first, streams, dealt_.new, dealt_.status
     )
-    mute = streams[1::2, layout.MUTE] == 1
+    machine = _machine(dealt_, share, len(segments))
+    machine.read(dealt_.packets.buf, dealt_.packets.words, segments)
+    if log:
+        # before the sessions are closed: what was decrypted is another conversation
+        laid = under_tls.lay(store, segments, machine.state, streams, log)
+        if laid is not None:
+            return Waiting(laid, again.copy())
+    return finished(dealt_.packets, segments, again.copy(), machine)
+
+
+def read_laid(dealt_: Sessions, share: int, waiting: Waiting) -> Followed:
+    """Read a share of which sessions were decrypted."""
+    packets, laid = dealt_.packets, waiting.laid
+    machine = _machine(dealt_, share, len(laid.segments))
+    machine.read(packets.buf, packets.words, laid.segments, laid.clear)
+    opened = list(laid.tunnels)
+    machine.state[opened, st.TLS_DUE] = 0  # it has come; no octet of the text is taken for the beginning of another one
+    machine.state[np.ix_(opened, [st.CLIENT_BEGIN, st.SERVER_BEGIN])] = -1
+    machine.read(packets.buf, packets.words, laid.segments)
+    found = finished(packets, laid.segments, waiting.again, machine)
+    found.segments[:, layout.REASON] = laid.reason
+    found.tunnels = laid.tunnels
+    return found
+
+
+def _machine(dealt_: Sessions, share: int, rows: int) -> Machine:
+    first, end = int(dealt_.sessions[share]), int(dealt_.sessions[share + 1])
+    mute = dealt_.streams[2 * first + 1 : 2 * end : 2, layout.MUTE] == 1
     client_begins, begins = dealt_.begins[first:end].T
-    machine = Machine.for_sessions(end - first, mute, begins, len(segments), client_begins)
-    return read(dealt_.packets, segments, again.copy(), machine)
+    return Machine.for_sessions(end - first, mute, begins, rows, client_begins)
 
 
-def read(packets: Packets, segments: NDArray[np.int64], again: NDArray[np.int64], machine: Machine) -> Followed:
-    """Let the machine read the segments; sort what it wrote, and gather the octets."""
+def finished(packets: Packets, segments: NDArray[np.int64], again: NDArray[np.int64], machine: Machine) -> Followed:
+    """Let the machine close the sessions, all of whose segments it has read; sort what it wrote, and gather the octets."""
     buf = packets.buf
-    machine.read(buf, packets.words, segments)
     machine.close(buf, packets.words, segments)
     state = machine.state
     first_command, first_reply = starts(state[:, st.COMMANDS]), starts(state[:, st.REPLIES])
@@ -207,6 +256,11 @@ def joined(parts: Sequence[Followed], dealt_: Sessions) -> Followed:
         Rows.joined([p.open_content for p in parts], command),
         octets(lambda p: p.client_said), octets(lambda p: p.client_dirty),
         octets(lambda p: p.server_said), octets(lambda p: p.server_dirty),
+        {
+            session[k] + number: tunnel.renumbered(session[k])
+            for k, part in enumerate(parts)
+            for number, tunnel in part.tunnels.items()
+        },
     )  # fmt: skip
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,13 +20,15 @@ from smtplab.dialogue import detect, following, tables
 from smtplab.dialogue import state as st
 from smtplab.dialogue import transactions as tx
 from smtplab.dialogue.following import Followed, starts
+from smtplab.dialogue.under_tls import Tunnel
 from smtplab.dialogue.unspoken import Gathered, Unspoken, unspoken
+from smtplab.tls.keylog import KeyLog
 
 NOTHING = np.empty(0, np.int64)
 REPLY, CODE, DECIDING, TRANSACTION = range(4)  # fields of `Lines.of_command`
 
 
-@dataclass(slots=True)
+@dataclass
 class Lines:
     """Commands and replies as columns, sorted by session and number; see `state` for the fields of `command` and `reply`."""
 
@@ -97,10 +101,45 @@ class Lines:
         """How many there are."""
         return len(self.wanted)
 
+    @property
+    def tunnels(self) -> dict[int, Tunnel]:
+        """The records beneath each session that was decrypted."""
+        return self.followed.tunnels
+
+    @cached_property
+    def as_captured(self) -> Segments:
+        """The segments as they were captured, records where sessions were decrypted; not to be walked from one to the next."""
+        if not self.tunnels:
+            return self.segments
+        rows = self.segments.narrow
+        mine = np.isin(rows[:, layout.STREAM] >> 1, list(self.tunnels))
+        tables = [rows[~mine], *(side for tunnel in self.tunnels.values() for side in tunnel.rows)]
+        return replace(self.segments, narrow=np.concatenate(tables))
+
+    def beneath(self, stream: int) -> Iterator[NDArray[Any]]:
+        """The segments of a stream as they were captured, in order: its records, where it was decrypted."""
+        tunnel = self.tunnels.get(stream >> 1)
+        return self.segments.of(stream) if tunnel is None else iter(tunnel.rows[stream & 1])
+
+    def reached(self, stream: int) -> int:
+        """Octets of a stream as it was captured, holes counted."""
+        tunnel = self.tunnels.get(stream >> 1)
+        if tunnel is None:
+            return int(self.segments.streams[stream, layout.REACHED])
+        rows = tunnel.rows[stream & 1]
+        return int(rows[-1, layout.OFFSET]) + int(rows[-1, layout.LENGTH]) if len(rows) else 0
+
     def stream(self, stream: int, offset: int = 0, limit: int | None = None, gaps: bytes | None = None) -> bytes:
         """A stream's octets from `offset` on: at most `limit`, and up to the first hole unless `gaps` says what fills one."""
+        return self._octets(self.segments.of(stream), offset, limit, gaps)
+
+    def captured(self, stream: int, offset: int = 0, limit: int | None = None, gaps: bytes | None = None) -> bytes:
+        """As `stream`, the octets as they were captured: records, where the stream was decrypted."""
+        return self._octets(self.beneath(stream), offset, limit, gaps)
+
+    def _octets(self, rows: Iterator[NDArray[Any]], offset: int, limit: int | None, gaps: bytes | None) -> bytes:
         pieces, have = [], 0
-        for row in self.segments.of(stream):
+        for row in rows:
             size, pos = int(row[layout.LENGTH]), int(row[layout.POS])
             if int(row[layout.OFFSET]) + size <= offset:
                 continue
@@ -132,12 +171,14 @@ def filled(pattern: bytes, size: int) -> bytes:
 
 
 def read_lines(
-    packets: Packets, wanted: Wanted | None = None, found: Connections | None = None, gathered: Gathered | None = None
-) -> Lines:
+    packets: Packets, wanted: Wanted | None = None, found: Connections | None = None, gathered: Gathered | None = None,
+    log: KeyLog | None = None,
+) -> Lines:  # fmt: skip
     """Follow the packets' connections, choose those that speak SMTP, and read what was said.
 
     Of what is `wanted` only the span of time is asked here: ports and hosts are by `capture.read`. `found` are the packets'
-    connections, where they have been told apart. Those that are no sessions are `gathered` where these are a piece of a capture.
+    connections, where they have been told apart; `log` has the keys with which TLS is read. Those that are no sessions are
+    `gathered` where these are a piece of a capture.
     """
     if found is None:
         found = connections(packets)
@@ -150,9 +191,9 @@ def read_lines(
     dealt = following.dealt(packets, found, rows, client)
     # what only the steps so far needed is let go of
     found.connection, found.side = NOTHING.astype(np.int32), NOTHING.astype(np.uint8)
-    followed = following.follow_all(dealt)
+    followed = following.follow_all(dealt, log)
     none = NOTHING.astype(np.int32)
-    packets = replace(packets, pos=NOTHING, captured=NOTHING, scope=NOTHING, seq=none, ack=none)
+    packets = replace(packets, buf=dealt.packets.buf, pos=NOTHING, captured=NOTHING, scope=NOTHING, seq=none, ack=none)
     packets.frame, packets.ip, packets.tcp, packets.size = map(
         narrow, (packets.frame, packets.ip, packets.tcp, packets.size)
     )

@@ -25,6 +25,7 @@ Integers = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
 NUMBER = {phase: number for number, phase in enumerate(PHASE)}
+STEPS = 16  # more than one command has pieces
 CONNECT, GREETING, TLS, CONTENT, CLOSE = (NUMBER[p] for p in ("connect", "greeting", "tls", "content", "close"))
 
 
@@ -62,6 +63,7 @@ class Timeline:
     opaque: Integers  # when undecrypted TLS began, -1 never
     sending: Integers  # the transaction whose content had not ended at the end, 0 none
     swapped: Flags  # of each command, whether the TCP server sent it, by TURN
+    shaken: Integers  # (sessions, 3): when a TLS handshake that was followed began, was answered, was over; -1 never
 
 
 @dataclass(slots=True)
@@ -109,12 +111,18 @@ def stretches(t: Timeline) -> Stretches:
     command = np.arange(n)
     turned = t.swapped.astype(np.int64)
     waiting = np.where(t.carries, CONTENT, t.phase)  # the phase while the client is waited for
+    # a handshake that was followed lies in front of what is waited for behind it
+    first_said, first_piece = _shaken(t, sessions, STEPS * (none - 1), begun, greeted)
+    behind, in_session = _shaken(t, t.session, STEPS * command, before, sent)
+    asked, in_reply = _shaken(t, t.session, STEPS * command + 4, sent, np.where(never, last, sent))
+    at_last, at_end = _shaken(t, sessions, STEPS * (n + 1) + none, final, t.end)
     pieces = [  # session, order in it, phase, transaction, start, end, whether the client is waited for, command
-        (sessions, -2 + none, CONNECT + none, none, t.start, begun, none, none - 1),
-        (sessions, -1 + none, GREETING + none, none, begun, greeted, none, none - 1),
-        (t.session, 2 * command, waiting, t.transaction, before, sent, 1 - turned, -1 + 0 * command),
-        (t.session, 2 * command + 1, t.phase, t.transaction, sent, last, turned, command),
-        (sessions, 2 * n + 2 + none, left, t.sending, final, t.end, np.where(t.quit_ | tls, 0, 1), none - 1),
+        (sessions, -2 * STEPS + none, CONNECT + none, none, t.start, begun, none, none - 1),
+        (sessions, -1 + none, GREETING + none, none, first_said, greeted, none, none - 1),
+        (t.session, STEPS * command + 4, waiting, t.transaction, behind, sent, 1 - turned, -1 + 0 * command),
+        (t.session, STEPS * command + 8, t.phase, t.transaction, asked, last, turned, command),
+        (sessions, STEPS * (n + 1) + 4 + none, left, t.sending, at_last, t.end, np.where(t.quit_ | tls, 0, 1), none - 1),
+        *first_piece, *in_session, *in_reply, *at_end,
     ]  # fmt: skip
     session, order, phase, transaction, start, stop, client, command = (
         np.concatenate(c) for c in zip(*pieces, strict=True)
@@ -145,6 +153,36 @@ def stretches(t: Timeline) -> Stretches:
         session[heads], transaction[heads], phase[heads], start[heads], stop[tails], client_time, server_time,
         np.bincount(of_command, minlength=len(heads)), of_command,
     )  # fmt: skip
+
+
+def _shaken(
+    t: Timeline, session: Integers, order: Integers, start: Integers, end: Integers
+) -> tuple[Integers, list[tuple[Integers, ...]]]:
+    """The handshakes that were over in these stretches: where each stretch then begins, and the pieces before.
+
+    The client is waited for until its hello, the server until its own, then the client until the handshake is over.
+    """
+    shaken = t.shaken[session]
+    mine = np.flatnonzero((start < shaken[:, 2]) & (shaken[:, 2] <= end))
+    begins = start.copy()
+    begins[mine] = shaken[mine, 2]
+    cuts = [start[mine]]
+    for step in range(3):
+        cuts.append(np.clip(shaken[mine, step], cuts[-1], shaken[mine, 2]))
+    none = 0 * mine
+    return begins, [
+        (
+            session[mine],
+            order[mine] + 1 + step,
+            TLS + none,
+            none,
+            cuts[step],
+            cuts[step + 1],
+            (step != 1) + none,
+            none - 1,
+        )
+        for step in range(3)
+    ]
 
 
 def _by_session(values: Integers, session: Integers, least: Integers) -> Integers:

@@ -24,6 +24,7 @@ RULE_OF_REASON = {
     "snaplen": "capture-snaplen",
     "capture-start": "capture-begins-late",
     "capture-end": "capture-ends-early",
+    "no-key": "tls-not-decrypted",
 }
 
 
@@ -44,7 +45,8 @@ def gaps(capture: Capture) -> Iterator[Finding]:
             summary = f"the capture begins in the middle of what the {side} sends"
         else:
             count = f"{gap.size} octet{'s' if gap.size != 1 else ''}" if known else "octets"
-            summary = f"{count} of the {side} missing, {gap.offset} octets from the beginning of its stream"
+            what = "under TLS, and no key opens them" if gap.reason == "no-key" else "missing"
+            summary = f"{count} of the {side} {what}, {gap.offset} octets from the beginning of its stream"
         yield Finding(
             RULE_OF_REASON[str(gap.reason)],
             "notice" if gap.reason == "capture-start" else "warning",

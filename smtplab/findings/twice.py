@@ -26,7 +26,7 @@ def overlaps(capture: Capture) -> Iterator[Finding]:
     """
     wire = wire_of(capture)
     lines = wire.lines
-    for one in again.conflicts(lines.packets.buf, lines.segments):
+    for one in again.conflicts(lines.packets.buf, lines.as_captured):
         used, other = _masked(wire, one.stream, one.offset, [one.used, one.other])
         side = "server" if one.stream & 1 else "client"
         count = f"{one.differing} octet{'s' if one.differing != 1 else ''}"

@@ -251,7 +251,7 @@ class Capture:
             None writes all of them.
         anonymize
             False writes the records as they were captured, with their link layers, their times in nanoseconds, and the TLS keys
-            that the capture held for these sessions; a datagram that came in fragments is written whole.
+            of these sessions, from the capture or the key log; a datagram that came in fragments is written whole.
             True writes a capture that can be shown, with a key of its own each time:
 
             - IP addresses are replaced, the same by the same; loopback, private and link-local ones stay such (`::1` stays itself).

@@ -26,6 +26,7 @@ from smtplab.capture.wanted import Wanted, without
 from smtplab.dialogue.unspoken import Gathered
 from smtplab.frames import merging
 from smtplab.frames.capture import Capture
+from smtplab.frames.keys import Keys
 from smtplab.frames.parts import Part
 from smtplab.frames.reading import Reading, plain_pool
 from smtplab.frames.stored import describe, table_of
@@ -98,8 +99,9 @@ class Conversion:
 
 
 def convert(
-    source: Any, wanted: Wanted, folder: pathlib.Path, *, secrets: bool, tick: Callable[[], None], piece: int = PIECE
-) -> None:
+    source: Any, wanted: Wanted, folder: pathlib.Path, *, secrets: bool, tick: Callable[[], None], piece: int = PIECE,
+    keys: Keys | None = None,
+) -> None:  # fmt: skip
     """Convert a source, as `smtplab.open` takes it, into a folder that `smtplab.open` reads; `piece`: packets at a time."""
     pieces = Pieces(source, wanted, piece)
     folder.mkdir(parents=True, exist_ok=True)
@@ -114,7 +116,7 @@ def convert(
             (done, ended), waiting = without(packets, found, over), without(packets, found, ~over)[0]
             del packets, found
             done = replace(done, damage=damage)
-            reading = Reading(done, wanted, ended, secrets=secrets, tick=tick, gathered=gathered)
+            reading = Reading(done, wanted, ended, secrets=secrets, tick=tick, gathered=gathered, keys=keys)
             if one.last:
                 reading.lines.unspoken = gathered.unspoken()
             conversion.add(reading)

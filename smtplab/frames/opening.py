@@ -7,16 +7,15 @@ import ipaddress
 import os
 import pathlib
 import sys
-import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import pandas as pd
 
-from smtplab.errors import CaptureError, CaptureWarning
 from smtplab.frames import stored, unread
 from smtplab.frames.capture import Capture
 from smtplab.frames.growing import Growing
+from smtplab.frames.keys import Keys
 
 Host = str | ipaddress.IPv4Address | ipaddress.IPv6Address | ipaddress.IPv4Network | ipaddress.IPv6Network
 Moment = str | dt.datetime | pd.Timestamp  # what `start` and `end` take
@@ -48,7 +47,8 @@ def open(
         "2001:db8::/32"), and the span of time from `start` up to `end`, which is excluded. Several limits all hold; a session is
         read whole or not at all. Other packets are dropped early and cost little. Times without a zone are UTC.
     keylog
-        A TLS key log, or True for the one that SSLKEYLOGFILE names. This version shows TLS as opaque, and says so.
+        A TLS key log (NSS format), or True for the one that SSLKEYLOGFILE names: with the keys of a session, all of its frames
+        are of what was said under TLS. Keys embedded in a pcapng are used by themselves; with False none are.
     secrets
         Show what AUTH sends; by default it is masked, one `*` an octet.
     follow
@@ -83,7 +83,7 @@ def open(
     }
     if start is not None and end is not None and limits["start"] >= limits["end"]:  # type: ignore[operator]
         raise ValueError(f"end: {end!r} is not after start, {start!r}: no time lies between them")
-    _check_keylog(keylog)
+    keys = Keys.named(keylog)
     if stored.is_stored(source):
         given = [name for name, value in limits.items() if value is not None]
         if given:
@@ -98,7 +98,7 @@ def open(
         from smtplab.frames.reading import Reading
 
         with _Progress(source, show) as tick:
-            return Reading.of(source, Wanted(**limits), secrets=secrets, tick=tick)  # type: ignore[arg-type]
+            return Reading.of(source, Wanted(**limits), secrets=secrets, tick=tick, keys=keys)  # type: ignore[arg-type]
 
     def convert(folder: pathlib.Path) -> None:
         from smtplab.frames import first_start
@@ -107,7 +107,7 @@ def open(
         from smtplab.capture.wanted import Wanted
         from smtplab.frames import converting
 
-        converting.convert(source, Wanted(**limits), folder, secrets=secrets, tick=lambda: None)  # type: ignore[arg-type]
+        converting.convert(source, Wanted(**limits), folder, secrets=secrets, tick=lambda: None, keys=keys)  # type: ignore[arg-type]
 
     if follow and (not isinstance(source, (str, os.PathLike)) or str(source) == "-"):
         raise ValueError("follow=True wants the path of a file that grows")
@@ -159,17 +159,6 @@ def _nanoseconds(name: str, moment: Moment | None) -> int | None:
         return int(stamp.as_unit("ns").value)
     except (ValueError, TypeError) as error:
         raise ValueError(f"{name}: {moment!r} is no time: {error}") from None
-
-
-def _check_keylog(keylog: str | os.PathLike[str] | bool | None) -> None:
-    if keylog is None or keylog is False:
-        return
-    path = os.environ.get("SSLKEYLOGFILE") if keylog is True else os.fspath(keylog)
-    if not path:
-        raise CaptureError("keylog=True, but SSLKEYLOGFILE names no file")
-    if not pathlib.Path(path).is_file():
-        raise CaptureError("no such file: expected a TLS key log", file=path)
-    warnings.warn(CaptureWarning(f"{path}: not used, for this version shows TLS as opaque"), stacklevel=3)
 
 
 class _Progress:

@@ -15,7 +15,7 @@ from smtplab.frames.columns import Integers, Mask, at
 from smtplab.frames.wire import Wire
 
 FLAGS = ("FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR")
-LOST, SNAPLEN, AT_START, AT_END = range(4)  # as in schema.GAP_REASON
+LOST, SNAPLEN, AT_START, AT_END, UNREAD = range(5)  # as in schema.GAP_REASON
 
 
 def packets(wire: Wire) -> pd.DataFrame:
@@ -70,7 +70,8 @@ def gaps(wire: Wire) -> pd.DataFrame:
     stream = segment[holes, layout.STREAM]
     behind = segment[holes, layout.FOLLOWING]
     packet = np.where(behind >= 0, at(segment[:, layout.PACKET], behind), -1)
-    reason = np.where(segment[holes, layout.REASON] == layout.SNAPLEN, SNAPLEN, LOST)
+    why = segment[holes, layout.REASON]
+    reason = np.choose(why & 3, [LOST, SNAPLEN, UNREAD])
     # a hole behind which nothing of the stream was captured, in a session that was still open: the capture ended first
     outcome_open = ~_ended(wire)
     reason = np.where((behind < 0) & (reason == LOST) & outcome_open[stream >> 1], AT_END, reason)
@@ -79,7 +80,7 @@ def gaps(wire: Wire) -> pd.DataFrame:
     order_stream = np.concatenate([begun_before, stream])
     offset = np.concatenate([0 * begun_before, segment[holes, layout.OFFSET]])
     size = np.concatenate([0 * begun_before, segment[holes, layout.LENGTH]])
-    unknown = np.concatenate([np.ones(len(begun_before), bool), np.zeros(len(holes), bool)])
+    unknown = np.concatenate([np.ones(len(begun_before), bool), why & layout.GUESSED > 0])
     packet = np.concatenate([first_packet, packet])
     reason = np.concatenate([AT_START + 0 * begun_before, reason])
     order = np.lexsort((offset, order_stream & 1, order_stream >> 1))

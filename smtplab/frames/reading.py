@@ -20,6 +20,7 @@ from smtplab.dialogue import phases as stretching
 from smtplab.dialogue.lines import Lines, read_lines
 from smtplab.dialogue.unspoken import Gathered
 from smtplab.frames import commands, messages, packets, sessions, timeline, transactions
+from smtplab.frames.keys import Keys
 from smtplab.frames.places import Places, places
 from smtplab.frames.wire import Wire
 from smtplab.memory import give_back
@@ -50,18 +51,22 @@ class Reading:
         secrets: bool,
         tick: Callable[[], None],
         gathered: Gathered | None = None,
+        keys: Keys | None = None,
     ) -> None:
         tick()
-        self.lines: Lines = read_lines(packets_, wanted, found, gathered)
+        self.keys = keys or Keys()
+        self.lines: Lines = read_lines(packets_, wanted, found, gathered, self.keys.log(packets_.secrets))
         give_back()
         tick()
         self.wire = Wire(self.lines, secrets=secrets)
 
     @classmethod
-    def of(cls, source: Any, wanted: Wanted, *, secrets: bool, tick: Callable[[], None]) -> Reading:
+    def of(
+        cls, source: Any, wanted: Wanted, *, secrets: bool, tick: Callable[[], None], keys: Keys | None = None
+    ) -> Reading:
         """Read a source as `smtplab.open` takes it."""
         packets_, found = read_connected(source, wanted)
-        return cls(packets_, wanted, found, secrets=secrets, tick=tick)
+        return cls(packets_, wanted, found, secrets=secrets, tick=tick, keys=keys)
 
     @cached_property
     def envelope(self) -> commands.Envelopes:

@@ -84,7 +84,7 @@ def sessions(t: Transactions) -> pd.DataFrame:
             "tls_version": columns.text(columns.sparse({s: one.version for s, one in hellos_seen.items()}, count)),
             "tls_cipher": columns.text(columns.sparse({s: one.cipher for s, one in hellos_seen.items()}, count)),
             "tls_sni": columns.text(columns.sparse({s: one.sni for s, one in hellos_seen.items()}, count)),
-            "decrypted": np.zeros(count, bool),
+            "decrypted": np.isin(number, list(lines.tunnels)),
             "banner": columns.text(columns.chosen(wire.replies.text, _banners(wire))),
             "helo": columns.text(columns.chosen(wire.arguments, wire.last_hello)),
             "extensions": _extensions(columns.chosen(wire.replies.text, offered)),
@@ -168,13 +168,14 @@ def _tls(wire: Wire) -> tuple[Integers, dict[int, Seen]]:
     lines = wire.lines
     seen: dict[int, Seen] = {}
     how = np.full(lines.sessions, NO_TLS, np.int64)
-    begun = wire.tls_begun
+    begun = wire.tls_begun_beneath
     asked = begun > lines.state[:, [st.CLIENT_BEGIN, st.SERVER_BEGIN]]  # not as the first that was said
     due = lines.state[:, st.TLS_DUE] == 1
     for session in np.flatnonzero((begun >= 0).any(1)).tolist():
         streams = [_from(lines, 2 * session + side, int(begun[session, side])) for side in (0, 1)]
         seen[session] = Seen(*streams)
-        if asked[session].any() or due[session]:
+        tunnel = lines.tunnels.get(session)
+        if (asked[session].any() or due[session]) if tunnel is None else tunnel.asked:
             how[session] = STARTTLS
         elif seen[session].answered:
             how[session] = IMPLICIT
@@ -186,4 +187,4 @@ def _from(lines: Lines, stream: int, offset: int) -> bytes:
     """The stream's octets from `offset` on, up to a hole and at most `HELLO_OCTETS`."""
     if offset < 0:
         return b""
-    return lines.stream(stream, offset, HELLO_OCTETS)
+    return lines.captured(stream, offset, HELLO_OCTETS)

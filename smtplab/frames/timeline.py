@@ -93,8 +93,19 @@ def timeline(wire: Wire) -> phases.Stretches:
             opaque_since(wire),
             sending,
             wire.swapped(command),
+            _shaken(wire),
         )
     )
+
+
+def _shaken(wire: Wire) -> Integers:
+    """Of each session that was decrypted, when the handshake began, was answered and was over: `(sessions, 3)`, -1 never."""
+    lines = wire.lines
+    found = np.full((lines.sessions, 3), -1, np.int64)
+    for session, tunnel in lines.tunnels.items():
+        packets = np.array(tunnel.shaken)
+        found[session] = np.where(packets >= 0, at(lines.packets.time, packets), -1)
+    return found
 
 
 def _last_transaction(wire: Wire) -> Integers:

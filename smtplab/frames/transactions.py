@@ -200,7 +200,7 @@ def transactions(t: Transactions) -> pd.DataFrame:
             "enhanced_code": columns.text(columns.chosen(wire.replies.enhanced, decided)),
             "last_reply": columns.text(_last_lines(t)),
             "queue_id": columns.text(_queue_ids(columns.chosen(wire.replies.text, np.where(t.outcome == ACCEPTED, decided, -1)))),
-            "tls": np.zeros(t.count, bool),
+            "tls": wire.is_under_tls(lines.command)[opened],
         },
     )  # fmt: skip
 

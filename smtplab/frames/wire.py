@@ -17,6 +17,7 @@ from smtplab.dialogue import state as st
 from smtplab.dialogue.following import DATA_END, starts
 from smtplab.dialogue.lines import Lines
 from smtplab.dialogue.phases import NUMBER, PHASE_OF
+from smtplab.dialogue.under_tls import begun_at
 from smtplab.frames import echoes, texts
 from smtplab.frames.columns import Integers, Mask, at
 from smtplab.printable import printable
@@ -233,10 +234,29 @@ class Wire:
 
     @cached_property
     def tls_begun(self) -> NDArray[np.int64]:
-        """`(sessions, 2)`: the offsets at which TLS begins in the streams of the TCP client and the server, -1 nowhere."""
-        state = self.lines.state
-        begun = state[:, [st.CLIENT_TLS, st.SERVER_TLS]]
-        return np.where(state[:, [st.SWAPPED]] == 1, begun[:, ::-1], begun)
+        """`(sessions, 2)`: the offsets at which TLS that was not decrypted begins in the two streams of TCP, -1 nowhere."""
+        return begun_at(self.lines.state)
+
+    @cached_property
+    def tls_begun_beneath(self) -> NDArray[np.int64]:
+        """As `tls_begun`, decrypted or not."""
+        begun = self.tls_begun.copy()
+        for session, tunnel in self.lines.tunnels.items():
+            begun[session] = tunnel.begun
+        return begun
+
+    def is_under_tls(self, rows: Rows) -> Mask:
+        """Of the commands, or the replies: whether their octets came out of TLS."""
+        found = np.zeros(len(rows), bool)
+        if self.lines.tunnels:
+            first = rows[st.FIRST_SEGMENT]
+            segment = self.lines.segments.rows[first]
+            begun = np.full((self.lines.sessions, 2), np.iinfo(np.int64).max, np.int64)
+            for session, tunnel in self.lines.tunnels.items():
+                begun[session] = [begin if begin >= 0 else np.iinfo(np.int64).max for begin in tunnel.begun]
+            stream = segment[:, layout.STREAM]
+            found = segment[:, layout.OFFSET] >= begun[stream >> 1, stream & 1]
+        return found
 
     @cached_property
     def greetings(self) -> Integers:

@@ -67,7 +67,8 @@ def write(
         reached = [0, 0]
         for row in order[bounds[number] : bounds[number + 1]].tolist():
             side = int(stream[row]) & 1
-            base, size = lines.segments.streams[stream[row], [layout.BASE, layout.REACHED]].tolist()
+            base = int(lines.segments.streams[stream[row], layout.BASE])
+            size = lines.reached(int(stream[row]))
             offset = _offset(lines, int(rows[row]), base, reached[side])
             if 0 <= offset <= size:
                 reached[side] = offset

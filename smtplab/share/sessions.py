@@ -12,13 +12,14 @@ import pandas as pd
 
 from smtplab.capture import framing
 from smtplab.capture.packets import Integers
-from smtplab.dialogue import state as st
 from smtplab.dialogue.lines import Lines
+from smtplab.dialogue.under_tls import begun_at
 from smtplab.errors import CaptureError
 from smtplab.frames.reading import Reading
 from smtplab.share.headers import Datagram
 from smtplab.share.pcapng import Layout, replacing
 from smtplab.share.records import Records, records
+from smtplab.tls.keylog import KeyLog
 
 if TYPE_CHECKING:
     from smtplab.frames.capture import Capture
@@ -92,7 +93,7 @@ def to_pcapng(capture: Capture, path: str | os.PathLike[str], sessions: Any = No
             write(file, capture, lines, chosen, rows, taken, chance.token_bytes(32))
         else:
             _put_whole(lines, rows, taken)
-            _write(file, taken, keys_of(lines, chosen))
+            _write(file, taken, keys_of(lines, chosen, reading.keys.beside))
 
 
 def packets_of(lines: Lines, chosen: list[int]) -> Integers:
@@ -120,16 +121,23 @@ def _write(file: Any, taken: Records, keys: list[bytes]) -> None:
         file.write(layout.block(row, taken.octets(row), original))
 
 
-def keys_of(lines: Lines, chosen: list[int]) -> list[bytes]:
-    """The TLS keys that came with the capture; of some sessions only, only those keys that name their client randoms."""
+def keys_of(lines: Lines, chosen: list[int], beside: KeyLog) -> list[bytes]:
+    """The TLS keys that came with the capture, and those of the key log beside it with which sessions were decrypted.
+
+    Of some sessions only, only those keys that name their client randoms.
+    """
     logs = lines.packets.secrets
+    used = {lines.tunnels[session].client_random for session in chosen if session in lines.tunnels}
+    more = beside.lines(used)
+    if more:
+        logs = [*logs, more]
     if not logs or len(chosen) == lines.sessions:
         return logs
-    randoms = set()
+    randoms = {random.hex().encode() for random in used}
     for session in chosen:
-        begins = int(lines.state[session, st.CLIENT_TLS])
+        begins = int(begun_at(lines.state[session : session + 1])[0, 0])
         if begins >= 0:
-            randoms.add(lines.stream(2 * session, begins, RANDOM[1])[slice(*RANDOM)].hex().encode())
+            randoms.add(lines.captured(2 * session, begins, RANDOM[1])[slice(*RANDOM)].hex().encode())
     kept = [
         b"".join(
             line

@@ -68,7 +68,8 @@ class Streams:
 
     def __init__(self, lines: Lines, rules: Rules) -> None:
         self._lines, self._rules = lines, rules
-        stream = lines.segments.rows[:, layout.STREAM]
+        self._rows = lines.as_captured.rows
+        stream = self._rows[:, layout.STREAM]
         self._order = np.argsort(stream, kind="stable")
         self._bounds = np.searchsorted(stream[self._order], np.arange(2 * lines.sessions + 1))
         self._open = lines.open_content[st.SESSION]  # ascending: a session has one at most
@@ -96,7 +97,7 @@ class Streams:
         return images[0], images[1]
 
     def _runs(self, stream: int) -> Iterator[Run]:
-        rows = self._lines.segments.rows[self._order[self._bounds[stream] : self._bounds[stream + 1]]]
+        rows = self._rows[self._order[self._bounds[stream] : self._bounds[stream + 1]]]
         buf = self._lines.packets.buf
         begin, behind, pieces = 0, -1, list[bytes]()
         for offset, pos, size in rows[:, [layout.OFFSET, layout.POS, layout.LENGTH]].tolist():
@@ -112,8 +113,13 @@ class Streams:
             yield begin, b"".join(pieces)
 
     def _regions(self, session: int, said: NDArray[np.int64]) -> tuple[list[Region], list[Region]]:
-        """Of each side's stream, what is neither commands nor replies."""
+        """Of each side's stream, what is neither commands nor replies; of TLS the records, decrypted or not."""
         found: tuple[list[Region], list[Region]] = ([], [])
+        tunnel = self._lines.tunnels.get(session)
+        if tunnel is not None:  # where TLS begins the offsets of what was said in it begin, too
+            for side, begin in enumerate(tunnel.begun):
+                if begin >= 0:
+                    found[side].append((begin, END, TLS))
         for row in said.T.tolist():
             if row[st.VERB] in (BDAT, DATA_END) and row[st.BODY_SEGMENT] >= 0:
                 side, offset = self._place(row[st.BODY_SEGMENT], row[st.BODY_POS])
@@ -126,6 +132,11 @@ class Streams:
             if row[st.BODY_SEGMENT] >= 0:
                 side, offset = self._place(row[st.BODY_SEGMENT], row[st.BODY_POS])
                 found[side].append((offset, END, CONTENT))
+        if tunnel is not None:
+            behind = [begin if begin >= 0 else END for begin in tunnel.begun]
+            for side in (0, 1):
+                found[side][1:] = [one for one in found[side][1:] if one[0] < behind[side]]
+            return found
         state = self._lines.state[session]
         for role, field in enumerate((st.CLIENT_TLS, st.SERVER_TLS)):
             if state[field] >= 0:

@@ -17,12 +17,13 @@ _HANDSHAKE = 22
 _CLIENT_HELLO, _SERVER_HELLO = 1, 2
 # Extensions (IANA "TLS ExtensionType Values").
 _SERVER_NAME, _ALPN, _SUPPORTED_VERSIONS = 0, 16, 43
+ENCRYPT_THEN_MAC, EARLY_DATA = 22, 42
 
 RECORD_LIMIT = (1 << 14) + 2048  # octets of a record's fragment (RFC 5246 6.2.3); a longer one is no TLS
 HELLO_LIMIT = 1 << 17  # octets of a hello, 128 KiB: its largest parts are two of 64 KiB; what is longer is not read
 
 # RFC 8446 4.1.3: a ServerHello with this random, SHA-256 of "HelloRetryRequest", asks for another ClientHello.
-_RETRY = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")
+RETRY = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")
 
 _VERSIONS = {
     0x0002: "SSLv2", 0x0300: "SSLv3", 0x0301: "TLSv1.0", 0x0302: "TLSv1.1", 0x0303: "TLSv1.2", 0x0304: "TLSv1.3",
@@ -123,8 +124,16 @@ def server_hello(octets: bytes) -> ServerHello | None:
         return None
     body, whole = message
     read = _Octets(body)
+    chosen = _chosen(read)
+    if chosen is None:
+        return None
+    return ServerHello(version_name(chosen[0]), suite(chosen[1]), body[2:34] == RETRY, whole and not read.short)
+
+
+def _chosen(read: _Octets) -> tuple[int, int] | None:
+    """Version and suite of a ServerHello's body."""
     version = read.number(2)
-    random = read.take(32)
+    read.take(32)
     read.vector(1)  # session id
     chosen = read.number(2)
     read.take(1)  # compression method
@@ -133,9 +142,31 @@ def server_hello(octets: bytes) -> ServerHello | None:
     for kind, value in _extensions(read):
         if kind == _SUPPORTED_VERSIONS and len(value) == 2:
             version = int.from_bytes(value, "big")
-    if version == 0x0303 and not whole and chosen >> 8 == 0x13:
+    if version == 0x0303 and chosen >> 8 == 0x13:
         version = 0x0304  # cut before supported_versions: suites 0x13.. belong to TLS 1.3 alone (RFC 8446 B.4)
-    return ServerHello(version_name(version), suite(chosen), random == _RETRY, whole and not read.short)
+    return version, chosen
+
+
+def server_parts(body: bytes) -> tuple[int, int] | None:
+    """The numbers of version and suite in a ServerHello's body; None where it ends before them."""
+    return _chosen(_Octets(body))
+
+
+def extensions_of(body: bytes, *, server: bool) -> dict[int, bytes]:
+    """The extensions in the body of a hello, in its order; of several of a type the first."""
+    read = _Octets(body)
+    read.take(34)
+    read.vector(1)
+    if server:
+        read.take(3)
+    else:
+        read.vector(2)
+        read.vector(1)
+    found: dict[int, bytes] = {}
+    if not read.short:
+        for kind, value in _extensions(read):
+            found.setdefault(kind, value)
+    return found
 
 
 def version_name(number: int) -> str:

@@ -1,0 +1,284 @@
+"""Sessions under TLS whose keys are known: their segments replaced by those of what was said.
+
+Up to where TLS begins a stream stays what it is. Behind it each record becomes a segment: its octets are the record's text, laid
+behind the capture's own octets; its packet is the one with which the record was whole; what its sender had seen is counted in
+octets of the peer's text. A segment stands where its record's last octet stood, so that the order stays one that both sides may
+have seen. Whoever reads on meets one conversation, and finds the records beneath in `Tunnel`.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smtplab.capture import layout
+from smtplab.capture.extra import Extra
+from smtplab.capture.packets import Integers, Octets
+from smtplab.capture.rows import halved
+from smtplab.dialogue import state as st
+from smtplab.tls import side as records
+from smtplab.tls.connection import Layer, Opened, open_connection, read_said
+from smtplab.tls.keylog import KeyLog
+from smtplab.tls.side import Seen
+
+CLEAR_AT = 1 << 62
+
+
+class Captured:
+    """A stream as it was captured, to be read by offset; see `tls.handshake.Stream`."""
+
+    AT_ONCE = 1024  # segments
+
+    def __init__(self, buf: Octets, rows: NDArray[np.int64]) -> None:
+        self._octets = memoryview(buf.data)
+        self._places = rows[:, [layout.OFFSET, layout.POS, layout.LENGTH]]
+        self._offset = self._places[:, 0].copy()
+        self.end = int(rows[-1, layout.OFFSET] + rows[-1, layout.LENGTH]) if len(rows) else 0
+
+    def read(self, offset: int, size: int) -> memoryview:
+        """The octets from `offset` on: at most `size`, up to the first hole or the end."""
+        n = max(int(np.searchsorted(self._offset, offset, side="right")) - 1, 0)
+        pieces: list[memoryview] = []
+        while size > 0 and n < len(self._places):
+            places: list[tuple[int, int, int]] = self._places[n : n + self.AT_ONCE].tolist()
+            for begin, pos, length in places:
+                skip = offset - begin
+                take = min(length - skip, size)
+                if pos < 0 or take <= 0 or skip < 0:
+                    size = 0
+                    break
+                pieces.append(self._octets[pos + skip : pos + skip + take])
+                offset, size = offset + take, size - take
+            n += self.AT_ONCE
+        return pieces[0] if len(pieces) == 1 else memoryview(b"".join(pieces))
+
+    def resumes(self, offset: int) -> int:
+        """The first offset from `offset` on at which an octet was captured; `end` where there is none."""
+        n = max(int(np.searchsorted(self._offset, offset, side="right")) - 1, 0)
+        places: list[tuple[int, int, int]] = self._places[n:].tolist()
+        for begin, pos, length in places:
+            if pos >= 0 and begin + length > offset:
+                return max(begin, offset)
+        return self.end
+
+
+class Store:
+    """Where the text of records is laid, by several threads at a time; `buf` are the capture's octets."""
+
+    def __init__(self, buf: Octets) -> None:
+        self.buf = buf
+        self._extra = Extra(len(buf))
+        self._one = threading.Lock()
+
+    def add(self, octets: bytes) -> int:
+        """Lay octets down; gives their position in what `joined` gives."""
+        with self._one:
+            return self._extra.add(octets)
+
+    def joined(self) -> Octets:
+        """The capture's octets, and the texts behind them."""
+        return self._extra.joined(self.buf)
+
+
+@dataclass(slots=True)
+class Tunnel:
+    """The records beneath a session that was decrypted, by the sides of TCP: client, server."""
+
+    rows: tuple[NDArray[Any], NDArray[Any]]  # of each stream, the segments as they were captured
+    begun: tuple[int, int]  # offsets at which TLS begins, -1 nowhere
+    asked: bool  # whether lines in clear preceded it
+    version: int
+    suite: int
+    client_random: bytes
+    seen: tuple[Seen | None, Seen | None]  # None of a side whose keys are missing
+    shaken: tuple[
+        int, int, int
+    ]  # packets: the first of the TLS client, the first of the server, the end of the handshake; -1 none
+
+    def renumbered(self, sessions: int) -> Tunnel:
+        """The same where so many sessions stand before it."""
+        for rows in self.rows:
+            rows[:, layout.STREAM] += 2 * sessions
+        return self
+
+
+@dataclass(slots=True)
+class Laid:
+    """The segments of a share when some of its sessions have been decrypted."""
+
+    segments: NDArray[np.int64]  # those of what was under TLS stand last
+    clear: int  # how many precede them
+    reason: Integers  # of each, the reason to be shown
+    tunnels: dict[int, Tunnel] = field(default_factory=dict)
+
+
+def begun_at(state: NDArray[Any]) -> NDArray[np.int64]:
+    """`(sessions, 2)`: the offsets at which TLS begins in the streams of the TCP client and the server, -1 nowhere."""
+    begun = state[:, [st.CLIENT_TLS, st.SERVER_TLS]]
+    return np.where(state[:, [st.SWAPPED]] == 1, begun[:, ::-1], begun).astype(np.int64)
+
+
+def lay(
+    store: Store, segments: NDArray[np.int64], state: NDArray[np.int64], streams: NDArray[np.int64], log: KeyLog
+) -> Laid | None:
+    """Decrypt the sessions of a share for which the log has keys, and bring `streams` up to date; None where there are none."""
+    begun = begun_at(state)
+    behind: list[NDArray[np.int64]] = []  # segments, the place of each in the order of handing over in a last column
+    before: list[NDArray[np.int64]] = []
+    tunnels: dict[int, Tunnel] = {}
+    number = np.arange(len(segments))
+    for session in np.flatnonzero((begun >= 0).any(axis=1)).tolist():
+        mine = np.flatnonzero(segments[:, layout.STREAM] >> 1 == session)
+        places = [mine[segments[mine, layout.STREAM] & 1 == side] for side in (0, 1)]
+        layers = [Layer(Captured(store.buf, segments[places[side]]), int(begun[session, side])) for side in (0, 1)]
+        said = read_said(*layers)
+        opened = open_connection(layers[0], layers[1], said, log)
+        if opened is None:
+            continue
+        first = state[session, [st.CLIENT_BEGIN, st.SERVER_BEGIN]]
+        asked = bool((begun[session] > first).any() or state[session, st.TLS_DUE] == 1)
+        clear, texts, tunnel = _session(store, segments, places, opened, asked=asked)
+        before.append(clear)
+        behind.append(texts)
+        tunnels[session] = tunnel
+    if not tunnels:
+        return None
+    others = ~np.isin(segments[:, layout.STREAM] >> 1, list(tunnels))
+    first = np.concatenate([np.column_stack([segments[others], number[others]]), *before])
+    first = first[np.argsort(first[:, -1], kind="stable")]
+    last = np.concatenate(behind)
+    table = np.concatenate([first, last])[:, :-1].copy()
+    _linked(table, streams, list(tunnels))
+    reason = table[:, layout.REASON].copy()
+    table[:, layout.REASON] = np.where(reason == layout.SNAPLEN, layout.SNAPLEN, layout.LOST)
+    return Laid(table, len(first), reason, tunnels)
+
+
+def _session(
+    store: Store, segments: NDArray[np.int64], places: list[Integers], opened: Opened, *, asked: bool
+) -> tuple[NDArray[np.int64], NDArray[np.int64], Tunnel]:
+    """The segments of a session before TLS and under it, each with its place in the order of handing over as the last item."""
+    rows = [segments[place] for place in places]
+    kept, texts, ends, sizes = [], [], [], []
+    for side in (0, 1):
+        begin = opened.layers[side].begin
+        begin = begin if begin >= 0 else CLEAR_AT
+        mine = rows[side]
+        prefix = np.column_stack([mine, places[side]])[mine[:, layout.OFFSET] < begin]
+        if len(prefix):
+            prefix[-1, layout.LENGTH] = min(prefix[-1, layout.LENGTH], begin - prefix[-1, layout.OFFSET])
+        made = _texts(store, mine, places[side], opened, side)
+        kept.append(prefix)
+        texts.append(made[:, :-1])
+        ends.append(made[:, -1])
+        sizes.append(made[:, layout.LENGTH])
+    for table in (*kept, *texts):
+        for side in (0, 1):  # what the sender of `side` had seen of the peer
+            peer, mine = 1 - side, table[:, layout.STREAM] & 1 == side
+            begin = opened.layers[peer].begin
+            if begin < 0:
+                continue
+            acked = table[mine, layout.ACKED]
+            total = np.concatenate([[0], np.cumsum(sizes[peer])])
+            seen = begin + total[np.searchsorted(ends[peer], acked, side="right")]
+            table[mine, layout.ACKED] = np.where(acked > begin, seen, acked)
+    text = np.concatenate(texts)
+    text = text[np.argsort(text[:, -1], kind="stable")]
+    tunnel = Tunnel(
+        (halved(rows[0]), halved(rows[1])), (opened.layers[0].begin, opened.layers[1].begin), asked, opened.version, opened.suite,
+        opened.said.client_random or b"", (opened.seen(0), opened.seen(1)), _shaken(rows, opened),
+    )  # fmt: skip
+    return np.concatenate(kept), text, tunnel
+
+
+def _texts(store: Store, rows: NDArray[np.int64], places: Integers, opened: Opened, side: int) -> NDArray[np.int64]:
+    """The segments of one side's pieces; behind the fields, the place of each in the order, and where it ends in the stream."""
+    begin = opened.layers[side].begin
+    made: list[tuple[int, int, int, int, int]] = []  # begin, end, pos, size, reason
+    if begin >= 0:
+        hole = rows[rows[:, layout.POS] < 0]
+        for piece in opened.pieces(side):
+            pos, reason = -1, layout.LOST
+            if piece.kind == records.TEXT:
+                pos = store.add(piece.octets[: piece.size])
+            elif piece.kind == records.CLEAR:
+                made += _as_captured(rows, piece.begin, piece.end)
+                continue
+            elif piece.kind == records.UNREAD:
+                reason = layout.UNREAD
+            elif len(hole):
+                cut = hole[
+                    np.searchsorted(hole[:, layout.OFFSET] + hole[:, layout.LENGTH], piece.begin, side="right") :
+                ]
+                reason = int(cut[0, layout.REASON]) if len(cut) else layout.LOST
+            if pos < 0 and not piece.exact:
+                reason |= layout.GUESSED
+            made.append((piece.begin, piece.end, pos, max(piece.size, 1), reason))
+    table = np.zeros((len(made), layout.SEGMENT_FIELDS + 2), np.int64)
+    if not made:
+        return table
+    start, end, pos, size, reason = np.array(made, np.int64).T
+    offsets = rows[:, layout.OFFSET]
+    first = np.searchsorted(offsets, start, side="right") - 1
+    last = np.searchsorted(offsets, end - 1, side="right") - 1
+    packet = np.where(rows[:, layout.POS] >= 0, rows[:, layout.PACKET], -1)
+    latest = np.maximum.reduceat(np.append(packet, -1), np.column_stack([first, last + 1]).reshape(-1))[::2]
+    table[:, layout.STREAM] = rows[0, layout.STREAM]
+    table[:, layout.PACKET] = np.where(pos >= 0, latest, rows[last, layout.PACKET])
+    table[:, layout.OFFSET] = begin + np.cumsum(size) - size
+    table[:, layout.POS] = pos
+    table[:, layout.LENGTH] = size
+    table[:, layout.ACKED] = np.where((pos >= 0) | (reason & 3 == layout.UNREAD), rows[first, layout.ACKED], -1)
+    table[:, layout.REASON] = reason
+    table[:, -2] = places[last]
+    table[:, -1] = end
+    return table
+
+
+def _as_captured(rows: NDArray[np.int64], begin: int, end: int) -> list[tuple[int, int, int, int, int]]:
+    """The segments between two offsets that lie as they were captured, for `_texts`."""
+    found = []
+    for offset, pos, size in rows[:, [layout.OFFSET, layout.POS, layout.LENGTH]].tolist():
+        low, high = max(offset, begin), min(offset + size, end)
+        if low < high and pos >= 0:
+            found.append((low, high, pos + low - offset, high - low, 0))
+    return found
+
+
+def _shaken(rows: list[NDArray[np.int64]], opened: Opened) -> tuple[int, int, int]:
+    """The packets in which the handshake began, was answered, and was over."""
+
+    def packet(side: int, offset: int) -> int:
+        if offset < 0 or not len(rows[side]):
+            return -1
+        row = rows[side][np.searchsorted(rows[side][:, layout.OFFSET], offset, side="right") - 1]
+        return int(row[layout.PACKET]) if row[layout.POS] >= 0 else -1
+
+    client = int(opened.said.swapped)
+    begins = [packet(side, opened.layers[side].begin) for side in (0, 1)]
+    over = [packet(side, seen.finished - 1) if (seen := opened.seen(side)) else -1 for side in (0, 1)]
+    return begins[client], begins[1 - client], max(over)
+
+
+def _linked(table: NDArray[np.int64], streams: NDArray[np.int64], sessions: list[int]) -> None:
+    """Say of each segment which one follows in its stream, and of each stream where it begins and how much it is."""
+    table[:, layout.FOLLOWING] = -1
+    order = np.argsort(table[:, layout.STREAM], kind="stable")
+    stream = table[order, layout.STREAM]
+    same = np.flatnonzero(stream[1:] == stream[:-1])
+    table[order[same], layout.FOLLOWING] = order[same + 1]
+    heads = np.flatnonzero(np.diff(stream, prepend=-1))
+    streams[stream[heads], layout.OLDEST] = order[heads]
+    tails = np.append(heads[1:], len(order)) - 1
+    streams[stream[tails], layout.NEWEST] = order[tails]
+    hole = table[:, layout.POS] < 0
+    guessed = hole & (table[:, layout.REASON] & layout.GUESSED > 0)
+    size = table[:, layout.LENGTH]
+    for number in (2 * session + side for session in sessions for side in (0, 1)):
+        mine = table[:, layout.STREAM] == number
+        streams[number, layout.REACHED] = int(size[mine & ~guessed].sum())
+        streams[number, layout.MISSING] = int(size[mine & hole & ~guessed].sum())

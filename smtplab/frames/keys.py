@@ -1,0 +1,53 @@
+"""The TLS keys that a capture is read with: those that came with it, and those of a key log beside it."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+from dataclasses import dataclass, field
+
+from smtplab.errors import CaptureError
+from smtplab.tls.keylog import KeyLog
+
+LONGEST = 1 << 16  # octets of a file read as one line, where it has no line ends
+
+
+@dataclass(slots=True)
+class Keys:
+    """A key log file, or none; `embedded` says whether the secrets inside of captures are used."""
+
+    path: str | None = None
+    embedded: bool = True
+    beside: KeyLog = field(default_factory=KeyLog)  # what was read of the file
+
+    @classmethod
+    def named(cls, keylog: str | os.PathLike[str] | bool | None) -> Keys:
+        """What `smtplab.open` takes: a file, True for the one that SSLKEYLOGFILE names, False for no keys at all.
+
+        Raises CaptureError where there is no such file.
+        """
+        if keylog is None or keylog is False:
+            return cls(embedded=keylog is None)
+        path = os.environ.get("SSLKEYLOGFILE") if keylog is True else os.fspath(keylog)
+        if not path:
+            raise CaptureError("keylog=True, but SSLKEYLOGFILE names no file")
+        if not pathlib.Path(path).is_file():
+            raise CaptureError("no such file: expected a TLS key log", file=path)
+        return cls(path)
+
+    def log(self, secrets: list[bytes]) -> KeyLog:
+        """All keys: the file's as it is now, and those found in captures, which count where both name a connection."""
+        found = KeyLog()
+        if self.path is not None:
+            try:
+                with pathlib.Path(self.path).open("rb") as file:
+                    self.beside = KeyLog()
+                    self.beside.add(iter(lambda: file.readline(LONGEST), b""))
+            except OSError as error:
+                raise CaptureError(f"cannot be read: {error.strerror or error}", file=self.path) from error
+            found.secrets = {random: dict(labels) for random, labels in self.beside.secrets.items()}
+            found.junk = self.beside.junk
+        if self.embedded:
+            for one in secrets:
+                found.add(one.splitlines())
+        return found
