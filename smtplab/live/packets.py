@@ -6,6 +6,8 @@ import ipaddress
 import struct
 from dataclasses import dataclass, field
 
+import numpy as np
+
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 TCP = 6
 HOPS = 64  # the TTL or hop limit that most systems begin with
@@ -28,8 +30,10 @@ def checksum(octets: bytes) -> int:
     '0x220d'
     """
     octets += b"\0" * (len(octets) % 2)
-    # A number in base 65536 has the same remainder by 65535 as the sum of its digits; 0 and 65535 are both zero.
-    total = int.from_bytes(octets, "big")
+    # The sum of 16-bit words, carries added back, is its remainder by 65535; 0 and 65535 are both zero. A number in base 65536
+    # has the same remainder as the sum of its digits: for a few octets that is quicker.
+    few = len(octets) < 2048
+    total = int.from_bytes(octets, "big") if few else int(np.frombuffer(octets, ">u2").sum(dtype=np.uint64))
     return 0xFFFF - (total % 0xFFFF or 0xFFFF if total else 0)
 
 
