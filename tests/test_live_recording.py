@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 import smtplab
+from smtplab.errors import CaptureWarning
 from smtplab.live.recording import Recording
 
 CLIENT, SERVER = ("127.0.0.1", 40000), ("127.0.0.1", 25)
@@ -117,13 +118,17 @@ def test_saved_and_read_back_the_frames_are_equal(tmp_path: Path) -> None:
     one_mail(recording, client=("127.0.0.1", 40001))
     recording.comment("behind everything ␍ " + "x" * 70000)
     path = tmp_path / "talk.pcapng"
-    recording.save(path)
+    with pytest.warns(CaptureWarning, match="TLS keys of 2 connections"):  # nobody knows what they are of
+        recording.save(tmp_path / "other.pcapng")
+    with smtplab.open(tmp_path / "other.pcapng") as saved:
+        assert saved.source.lines.packets.secrets == []  # type: ignore[attr-defined]
+    recording.save(path, secrets=True)
     with smtplab.open(path) as saved:
         equal(recording.capture, saved)
         assert saved.source.lines.packets.secrets == [b"CLIENT_RANDOM 00 11\nCLIENT_RANDOM 22 33\n"]  # type: ignore[attr-defined]
-    assert list(tmp_path.iterdir()) == [path]
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["other.pcapng", "talk.pcapng"]
     with pytest.raises(IsADirectoryError):
-        recording.save(tmp_path)
+        recording.save(tmp_path, secrets=True)
 
 
 @pytest.mark.needs_tshark

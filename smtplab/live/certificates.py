@@ -63,6 +63,7 @@ class Certificates:
         """What a client needs that trusts the authority, and checks names."""
         context = ssl.create_default_context()
         self._authority.configure_trust(context)
+        context.set_alpn_protocols(["smtp"])  # so TLS on any port is known for a session
         return context
 
     def server_context(self, *names: str) -> ssl.SSLContext:

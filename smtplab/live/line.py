@@ -51,7 +51,9 @@ def refusal(error: OSError, address: Endpoint, timeout: float) -> ConversationEr
         return ConversationError(f"did not answer in {timeout:g} seconds", peer=shown(address))
     if isinstance(error, ConnectionRefusedError):
         return ConversationError("refuses connections: nobody listens there", peer=shown(address))
-    return ConversationError(f"cannot be reached: {os.strerror(error.errno) if error.errno else error}", peer=shown(address))
+    return ConversationError(
+        f"cannot be reached: {os.strerror(error.errno) if error.errno else error}", peer=shown(address)
+    )
 
 
 def connected(addresses: Iterable[Resolved], timeout: float) -> tuple[socket.socket, int, int]:

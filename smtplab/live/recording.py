@@ -73,10 +73,13 @@ class Recording:
                 return
             source.closed = True
             self._packet(connection, (RST if reset else FIN) | ACK, b"", from_client, at)
-            if (
-                target.closed and not reset
-            ):  # the last packet of a connection: the first to close has seen the other's FIN
+            if target.closed and not reset:  # the connection's last packet: the first to close has seen the other's FIN
                 self._packet(connection, ACK, b"", not from_client, at)
+
+    @property
+    def file(self) -> GrowingFile:
+        """The pcapng file that grows, secrets and all."""
+        return self._file
 
     def packet(self, time: int, link: int, octets: bytes, original: int | None = None) -> None:
         """A packet as it was captured, of a link type (https://www.tcpdump.org/linktypes.html)."""
@@ -109,9 +112,9 @@ class Recording:
     def save(self, path: str | os.PathLike[str], *, secrets: bool = False) -> None:
         """Write a pcapng file: packets with their times, TLS keys, comments. One that is there is replaced once it is whole.
 
-        Without `secrets`, what AUTH sent in clear is overwritten, octet by octet, who logged in stays, and the TLS keys of sessions
-        that sent AUTH under TLS, or that cannot be read, are left out: a `CaptureWarning` says of how many. All else is as it was
-        said. With `secrets` everything is.
+        Without `secrets`, what AUTH sent in clear is overwritten, octet by octet, while who logged in stays; and TLS keys are left
+        out where they are of connections that sent AUTH under TLS, or that cannot be read: a `CaptureWarning` says of how many.
+        All else is as it was said. With `secrets` everything is.
         """
         self._file.save(path, None if secrets else self._unsaid)
 
@@ -122,14 +125,10 @@ class Recording:
         reading = self._reading_of(bytes(octets))
         hidden(octets, reading)
         keys, left_out = keys_that_may_be_said(reading)
-        if left_out and self.key_lines:
-            sessions = "a session" if left_out == 1 else f"{left_out} sessions"
-            warnings.warn(
-                CaptureWarning(
-                    f"TLS keys of {sessions} that sent AUTH, or cannot be read, are left out: secrets=True keeps them"
-                ),
-                stacklevel=4,
-            )
+        if left_out:
+            which = "a connection" if left_out == 1 else f"{left_out} connections"
+            text = f"TLS keys of {which} that sent AUTH, or cannot be read, are left out: secrets=True keeps them"
+            warnings.warn(CaptureWarning(text), stacklevel=5)
         return keys
 
     def _packet(self, connection: int, flags: int, payload: bytes, from_client: bool, at: int) -> None:

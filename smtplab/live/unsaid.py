@@ -1,4 +1,4 @@
-"""What a saved recording does not say: AUTH's secrets, overwritten where they lie in its packets, and the keys of TLS that hides some.
+"""What a saved recording does not say: the secrets of AUTH, overwritten in its packets, and the keys of TLS that hides some.
 
 Octets are overwritten, never moved: packets, their sizes, numbers and times stay. Who logged in stays, too, where the mechanism's
 message has a place of its own for the secret; so the frames of what was saved are those of the recording.
@@ -11,8 +11,6 @@ import re
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
 
-import numpy as np
-
 from smtplab.capture import layout
 from smtplab.dialogue import state as st
 from smtplab.dialogue.lines import Lines
@@ -22,8 +20,9 @@ from smtplab.frames.wire import Wire
 from smtplab.live.packets import SYN, TCP, checksum
 from smtplab.share.records import records
 from smtplab.share.sessions import packets_of
-from smtplab.smtp import auth
+from smtplab.smtp import auth, verbs
 
+ANSWER = verbs.NUMBER[verbs.AUTH_RESPONSE]
 _PLAIN = re.compile(rb"([^\0]*\0[^\0]*\0)(.*)", re.DOTALL)
 _CRAM = re.compile(rb"(.+ )([0-9A-Fa-f]{32,128})", re.DOTALL)
 _SCRAM_PROOF = re.compile(rb"(c=[^,]*,.*,p=)(.*)", re.DOTALL)
@@ -39,7 +38,7 @@ def overwritten(secret: bytes, known: str | None = None) -> bytes:
     >>> b64decode(overwritten(b64encode(b"pat " + b"8f" * 16)))
     b'pat 00000000000000000000000000000000'
     >>> overwritten(b"c2VjcmV0"), overwritten(b"=")
-    (b'AAAAAAAA', b'=')
+    (b'QQQQQQQQ', b'=')
     """
     text = secret.rstrip(b" \t\r\n")
     tail = secret[len(text) :]
@@ -53,15 +52,15 @@ def overwritten(secret: bytes, known: str | None = None) -> bytes:
         return secret
     if _SCRAM_FIRST.fullmatch(message):  # a name and a nonce
         return secret
-    for pattern, filler in ((_PLAIN, b"*"), (_CRAM, b"0"), (_SCRAM_PROOF, b"A"), (_BEARER, b"*")):
+    for pattern, filler in ((_PLAIN, b"*"), (_CRAM, b"0"), (_SCRAM_PROOF, b"Q"), (_BEARER, b"*")):
         found = pattern.fullmatch(message)
         if found is not None:
             rest = found[3] if len(found.groups()) > 2 else b""
             hidden = filler * len(found[2])
-            if filler == b"A":
-                hidden = re.sub(rb"[A-Za-z0-9+/]", b"A", found[2])
+            if filler == b"Q":
+                hidden = re.sub(rb"[A-Za-z0-9+/]", b"Q", found[2])
             return b64encode(found[1] + hidden + rest) + tail
-    return re.sub(rb"[A-Za-z0-9+/]", b"A", text) + tail
+    return re.sub(rb"[A-Za-z0-9+/]", b"Q", text) + tail
 
 
 def hidden(octets: bytearray, reading: Reading) -> None:
@@ -83,9 +82,8 @@ def hidden(octets: bytearray, reading: Reading) -> None:
         if not size or stream not in images:
             continue
         if not begins <= tcp < ends:
-            raise CaptureError(
-                f"packet {int(packets.frame[row])} came in fragments, and may hold what AUTH sent: secrets=True keeps it"
-            )
+            frame = int(packets.frame[row])
+            raise CaptureError(f"packet {frame} came in fragments, and may hold what AUTH sent: secrets=True keeps it")
         before, after = images[stream]
         number = int.from_bytes(octets[tcp + 4 : tcp + 8], "big") + bool(octets[tcp + 13] & SYN)
         base, near = int(lines.segments.streams[stream, layout.BASE]), reached[stream]
@@ -105,12 +103,17 @@ def _images(wire: Wire, lines: Lines, session: int) -> Iterator[tuple[int, tuple
     login, tunnel = wire.login.get(session), lines.tunnels.get(session)
     new: dict[int, list[tuple[int, bytes]]] = {}
     name = login.identity if login is not None else None
+    known = name
     for secret in wire.secrets_sent:
-        if int(lines.command[st.SESSION][secret.row]) == session:
-            stream, begin = _place(wire, secret.row, secret.begin)
-            written = overwritten(secret.octets, name)
-            name = None if written == secret.octets else name  # it is a name once; said again, it may be the password
-            new.setdefault(stream, []).append((begin, written))
+        if int(lines.command[st.SESSION][secret.row]) != session:
+            continue
+        if lines.command[st.VERB][secret.row] != ANSWER:  # another exchange
+            known = name
+        written = overwritten(secret.octets, known)
+        if secret.octets and auth.is_secret(secret.octets) and written == secret.octets:
+            known = None  # it is a name once; said again, it may be the password
+        stream, begin = _place(wire, secret.row, secret.begin)
+        new.setdefault(stream, []).append((begin, written))
     for side in (0, 1):
         stream = 2 * session + side
         before = lines.captured(stream, gaps=b"\0")
@@ -139,14 +142,19 @@ def _sum_again(octets: bytearray, ip: int, tcp: int, end: int) -> None:
 
 
 def keys_that_may_be_said(reading: Reading) -> tuple[list[bytes], int]:
-    """The lines of the key log but for sessions that sent AUTH under TLS, or of which that is not known; and how many these are."""
+    """The lines of the key log with which no secret can be read, and of how many connections the others are.
+
+    Those are sessions that were read under TLS and sent no AUTH there; of others it is not known what they hide.
+    """
     lines, wire = reading.lines, reading.wire
-    _ = wire.commands
-    of = lines.command[st.SESSION]
-    secretive = {int(of[secret.row]) for secret in wire.secrets_sent}
-    begun = np.flatnonzero((wire.tls_begun >= 0).any(axis=1)).tolist()
-    left_out = [one for one in begun if one in secretive or one not in lines.tunnels]
-    allowed = [one for one in begun if one not in left_out]
-    randoms = {lines.tunnels[one].client_random.hex().encode() for one in allowed}
-    said = [line for log in lines.packets.secrets for line in log.splitlines()]
-    return [line for line in said if line.split()[1:2] and line.split()[1].lower() in randoms], len(left_out)
+    _ = wire.commands  # finds what AUTH sent
+    secretive = {int(lines.command[st.SESSION][secret.row]) for secret in wire.secrets_sent}
+    harmless = {tunnel.client_random.hex().encode() for one, tunnel in lines.tunnels.items() if one not in secretive}
+    kept, left_out = [], set()
+    for line in (line for log in lines.packets.secrets for line in log.splitlines()):
+        random = b"".join(line.split()[1:2]).lower()
+        if random in harmless:
+            kept.append(line)
+        elif random:
+            left_out.add(random)
+    return kept, len(left_out)
