@@ -38,6 +38,7 @@ VIEWS: dict[str, str] = {
     "replay": "smtplab.replay.replaying:replay",
     "check": "smtplab.replay.checking:check",
     "serve": "smtplab.replay.serving:serve",
+    "debug": "smtplab.replay.debugger:debug",
     "export": "smtplab.replay.export:export",
     "plot.phases": "smtplab.charts.phases:phases",
     "plot.latency": "smtplab.charts.latency:latency",

@@ -35,6 +35,7 @@ class Player(Exchanging):
         super().__init__(talk, settings)
         self.script, self.rewriting = script, rewriting
         self.steps: list[Step] = list(script.steps)
+        self.eager = False  # wait for the replies to each step before the next one is thought of
         self._data: Done | None = None  # the last DATA
         self._lmtp = False
         self._auth = ""  # why the answers of an AUTH are not sent
@@ -50,6 +51,8 @@ class Player(Exchanging):
                 yield Before(place)
                 if place < len(self.steps):
                     yield from self._step(self.steps[place])
+                    if self.eager and not self._held:
+                        yield from self._settle()
                 place += 1
             yield from self._flush()
             yield from self._settle()
@@ -161,7 +164,7 @@ class Player(Exchanging):
             yield from self._starttls(done)
         elif step.verb in ("EHLO", "HELO", "LHLO"):
             self._lmtp = step.verb == "LHLO"
-            if self.settings.tls == "starttls" and not self._tls:
+            if self.settings.tls == "starttls" and not self._tls and self.script.cassette.tls == "none":
                 yield from self._insert_tls(done)
         elif step.verb == "DATA" and not self._content_follows(step):
             yield from self._owed(done)

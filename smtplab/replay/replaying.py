@@ -88,10 +88,10 @@ def replay(
         For an option that is none; it says what is allowed.
     """
     scripts, many = _scripts(what, times)
-    host, port = _target(to)
+    host, port = target(to)
     if isinstance(at_once, bool) or not isinstance(at_once, int) or not 1 <= at_once <= AT_ONCE:
         raise ValueError(f"at_once={at_once!r}: allowed are whole numbers from 1 to {AT_ONCE}")
-    how = _settings(options, host)
+    how = settings_of(options, host)
     addresses = resolve(host, port, allow=allow)
     recording = Recording(secrets=secrets)
     recipients = Recipients(keep=how.keep_recipients)
@@ -145,7 +145,8 @@ async def _all(players: list[Player], addresses: list[Resolved], timeout: float,
             bar.close()
 
 
-def _settings(options: dict[str, Any], host: str) -> Settings:
+def settings_of(options: dict[str, Any], host: str) -> Settings:
+    """The caller's options, checked."""
     try:
         made = settings(**options)
     except TypeError:
@@ -182,7 +183,8 @@ def _unmasked(session: Session) -> bool:
     return bool(wire is not None and wire.secrets)
 
 
-def _target(to: Any) -> tuple[str, int]:
+def target(to: Any) -> tuple[str, int]:
+    """Host and port, however they were named."""
     if isinstance(to, str):
         host, colon, port = to.rpartition(":")
         if colon and port.isdigit():
