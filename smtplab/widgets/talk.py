@@ -18,7 +18,7 @@ from smtplab.live.client import Client
 from smtplab.live.replies import Reply
 from smtplab.live.verbs import octets_of
 from smtplab.printable import one_line
-from smtplab.smtp.states import CLOSED, CONTENT, GREETED, IN_ORDER, MAIL, RCPT, READY
+from smtplab.smtp.states import CLOSED, CONTENT, GREETED, IN_ORDER, MAIL, RCPT, READY, REFUSED
 from smtplab.smtp.transparency import stuffed
 from smtplab.smtp.verbs import HELLOS
 from smtplab.widgets.scene_view import SceneView, linked
@@ -32,6 +32,7 @@ OFFERED: dict[str, tuple[str, ...]] = {
     GREETED: ("EHLO", "HELO", "QUIT"),
     READY: ("MAIL", "STARTTLS", "VRFY", "NOOP", "QUIT"),
     MAIL: ("RCPT", "RSET", "QUIT"),
+    REFUSED: ("MAIL", "EHLO", "RSET", "QUIT"),
     RCPT: ("RCPT", "DATA", "RSET", "QUIT"),
     CONTENT: (".",),
 }
@@ -46,7 +47,7 @@ class Talk(widgets.VBox):  # type: ignore[misc]
     ...     talk = client.interact()
     ...     reply = talk.say("EHLO pat.example.net")
     ...     talk.state, talk.offers
-    ('ready', ['MAIL FROM:<pat@example.net>', 'VRFY sam@example.org', 'NOOP', 'QUIT'])
+    ('ready', ['MAIL FROM:<pat@example.net>', 'NOOP', 'QUIT'])
     """
 
     state = traitlets.Unicode(CONNECT, help="the state of the session, as the table of states names it")
