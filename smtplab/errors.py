@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class SmtplabError(Exception):
     """The root of every exception that smtplab raises of its own accord."""
@@ -23,6 +25,40 @@ class CaptureError(SmtplabError, ValueError):
 
 class IncompleteError(SmtplabError, ValueError):
     """Bytes were asked for that the capture lacks; `gaps=` says what to put in their place."""
+
+
+class ConversationError(SmtplabError, ConnectionError):
+    """A live conversation that could not begin or go on: with whom, and why.
+
+    What was recorded until then is in `recording`: its `.capture` and `.save` work as ever; None where nothing had begun.
+
+    >>> raise ConversationError("said nothing for 5 seconds, where a reply to EHLO was expected", peer="127.0.0.1:25")
+    Traceback (most recent call last):
+    smtplab.errors.ConversationError: 127.0.0.1:25 said nothing for 5 seconds, where a reply to EHLO was expected
+    """
+
+    def __init__(self, message: str, *, peer: str | None = None) -> None:
+        self.message, self.peer = message, peer
+        self.recording: Any = None
+        super().__init__(f"{peer} {message}" if peer else message)
+
+
+class NotAllowedError(SmtplabError, ValueError):
+    """A host that is not this machine's loopback, and that the caller did not name in `allow=`."""
+
+
+class CassetteError(SmtplabError, ValueError):
+    """A file that is no cassette, or a session that cannot become one: which file, which line, what was expected there.
+
+    >>> raise CassetteError("version 9: this smtplab reads version 1", file="talk.jsonl", line=1)
+    Traceback (most recent call last):
+    smtplab.errors.CassetteError: talk.jsonl, line 1: version 9: this smtplab reads version 1
+    """
+
+    def __init__(self, message: str, *, file: str | None = None, line: int | None = None) -> None:
+        self.message, self.file, self.line = message, file, line
+        where = ", ".join([part for part in (file, None if line is None else f"line {line}") if part])
+        super().__init__(f"{where}: {message}" if where else message)
 
 
 class CaptureWarning(UserWarning):

@@ -17,6 +17,8 @@ REPOSITORY = Path(__file__).parent.parent
 TOOLS = {
     "needs_tshark": (("tshark",),),
     "needs_chromium": (("chromium", "chromium-browser", "google-chrome"),),
+    "needs_curl": (("curl",),),
+    "needs_swaks": (("swaks",),),
     "needs_encoders": (("uuencode",), ("binhex",), ("uuenview",), ("tnef",)),
 }
 PACKAGES = {"uuencode": "sharutils", "binhex": "macutils", "uuenview": "uudeview"}  # where named otherwise

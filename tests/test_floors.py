@@ -22,11 +22,13 @@ FLOORS = {
     "dialogue": 2, "content": 2,
     "frames": 3, "explain": 3,
     "findings": 4, "share": 4,
+    "live": 5,
     "charts": 5,
-    "__init__": 5,  # the names that users meet
+    "__init__": 6,  # the names that users meet
     "lab": 5,
-    "cli": 6, "widgets": 6,
-    "lessons": 7, "__main__": 7,
+    "replay": 6,
+    "cli": 7, "widgets": 7,
+    "lessons": 8, "__main__": 8,
 }  # fmt: skip
 
 SOCKETS = {"socket", "ssl", "asyncio", "selectors", "socketserver", "http", "urllib"}
@@ -47,6 +49,8 @@ FORBIDDEN = {
     "frames": SOCKETS | CHARTS | WIDGETS,
     "findings": CHARTS | WIDGETS,
     "share": SOCKETS | CHARTS | WIDGETS,
+    "live": CHARTS | WIDGETS,
+    "replay": CHARTS | WIDGETS,
     "charts": SOCKETS | WIDGETS,
     "widgets": SOCKETS,
 }

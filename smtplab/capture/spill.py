@@ -36,11 +36,23 @@ class Growing:
     def __iadd__(self, octets: bytes) -> Growing:
         self._kept += octets
         if len(self._kept) > SMALL:
-            self._file = self._file or tempfile.TemporaryFile()  # noqa: SIM115 - closed when it is mapped
+            if self._file is None:
+                self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed when it is mapped, or with this
+                weakref.finalize(self, self._file.close)
             self._file.write(self._kept)
             self._written += len(self._kept)
             self._kept = bytearray()
         return self
+
+    def so_far(self) -> memoryview:
+        """The octets that are there, which stay as they are while more come."""
+        if self._file is None:
+            return memoryview(bytes(self._kept))
+        self._file.write(self._kept)
+        self._file.flush()
+        self._written += len(self._kept)
+        self._kept = bytearray()
+        return memoryview(mmap.mmap(self._file.fileno(), self._written, access=mmap.ACCESS_READ))
 
     def taken(self, most: int) -> bytes | bytearray | mmap.mmap:
         """The octets, at most so many; nothing grows any more."""

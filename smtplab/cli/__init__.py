@@ -27,6 +27,8 @@ examples
   smtplab transcript mail.pcap 3 | less -R     one conversation, line by line
   smtplab export mail.pcap --to mail/          the frames as Parquet files
   smtplab explore mail.pcap                    table, ladder, states and bytes in a browser
+  smtplab proxy --to 127.0.0.1:25              record what clients and a server say
+  smtplab serve --fault greylisting            a mail server that errs
   smtplab lab                                  the notebooks, in JupyterLab
 
 exit codes
@@ -165,6 +167,10 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--folder", default="smtplab-lab", help="default: smtplab-lab, in the current folder")
     one.add_argument("--no-browser", action="store_true", help="print the address instead of opening a browser")
 
+    from smtplab.cli import live
+
+    live.grammar(command)
+
     command("demo", "A tour in the terminal: summary, transcript and latencies of the shipped captures.")
     return top
 
@@ -178,7 +184,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.command is None:
         parser().print_help()
         return GOOD
-    from smtplab.cli import commands
+    from smtplab.cli import commands, live
 
     run = {
         "summary": commands.summary,
@@ -186,6 +192,8 @@ def _run(arguments: argparse.Namespace) -> int:
         "export": commands.export,
         "explore": commands.explore,
         "lab": commands.lab,
+        "proxy": live.proxy,
+        "serve": live.serve,
         "demo": commands.demo,
     }[arguments.command]
     return run(arguments)

@@ -37,10 +37,17 @@ VIEWS: dict[str, str] = {
     "states": "smtplab.charts.states:states",
     "interact": "smtplab.widgets.scene_view:interact",
     "brush": "smtplab.widgets.brushed:brush",
+    "talk": "smtplab.widgets.talk:talk",
     "explore": "smtplab.widgets.explorer:explore",
     "timeline": "smtplab.charts.timeline:timeline",
     "compare": "smtplab.charts.compare:compare",
     "route": "smtplab.charts.route:route",
+    "cassette": "smtplab.replay.taking:cassette",
+    "replay": "smtplab.replay.replaying:replay",
+    "check": "smtplab.replay.checking:check",
+    "serve": "smtplab.replay.serving:serve",
+    "debug": "smtplab.replay.debugger:debug",
+    "export": "smtplab.replay.export:export",
     "plot.phases": "smtplab.charts.phases:phases",
     "plot.latency": "smtplab.charts.latency:latency",
     "plot.time": "smtplab.charts.spent:time",
@@ -328,6 +335,10 @@ class Capture:
         from smtplab.frames.entities import find
 
         return find(self.parts, name, {"sha256": sha256, "sha1": sha1, "md5": md5})
+
+    def replay(self, **options: Any) -> Any:
+        """Play the client's side of all sessions to a server, many at once; see `smtplab.replay.replaying.replay`."""
+        return view("replay")(self, **options)
 
     def explore(self, **options: Any) -> Any:
         """Sessions in a table with filters, the chosen one in linked views; see `smtplab.widgets.explorer.Explorer`."""

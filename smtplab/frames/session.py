@@ -145,6 +145,35 @@ class Session:
             options = {"names": (self._from(), other._from())} | options
         return self._view("compare", {"other": other} | options)
 
+    def cassette(self, *, secrets: bool = False) -> Any:
+        """The session as a cassette, a text file to keep, to read, and to play again; see `smtplab.replay.taking.cassette`.
+
+        >>> import smtplab
+        >>> smtplab.open("captures/one-mail.pcap").session(0).cassette()
+        <Cassette of session 0 of one-mail.pcap: 192.0.2.7 to 192.0.2.25, 17 turns, quit>
+        """
+        return self._view("cassette", {"secrets": secrets})
+
+    def replay(self, **options: Any) -> Any:
+        """Play the client's side to a live server, `to=(host, port)`; see `smtplab.replay.replaying.replay`."""
+        return self._view("replay", options)
+
+    def check(self, **options: Any) -> Any:
+        """Play the client's side, and compare the replies; see `smtplab.replay.checking.check`."""
+        return self._view("check", options)
+
+    def serve(self, **options: Any) -> Any:
+        """Be the server of this session for a real client; see `smtplab.replay.serving.serve`."""
+        return self._view("serve", options)
+
+    def debug(self, **options: Any) -> Any:
+        """Play the client's side step by step; see `smtplab.replay.debugger.Debugger`."""
+        return self._view("debug", options)
+
+    def export(self, form: str, path: Any = None, **options: Any) -> Any:
+        """As a swaks line, a Python script, a pytest test, packets; see `smtplab.replay.export.export`."""
+        return self._view("export", {"form": form, "path": path} | options)
+
     def _from(self) -> str:
         """The files it may be from, for a reader."""
         return printable(", ".join(pathlib.Path(name).name for name in self.capture.files))

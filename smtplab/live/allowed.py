@@ -1,0 +1,88 @@
+"""Which hosts live tools may speak to: this machine's loopback, and those that the user named."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Iterable
+
+from smtplab.errors import ConversationError, NotAllowedError
+from smtplab.printable import visible
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Resolved = tuple[socket.AddressFamily, tuple[str, int]]  # what a stream socket is made of and connected or bound to
+
+
+def resolve(host: str, port: int, *, allow: str | Iterable[str] = (), listening: bool = False) -> list[Resolved]:
+    """The addresses of a host, each of which may be spoken to, or with `listening` may be listened on.
+
+    Parameters
+    ----------
+    host, port
+        A name or an address, and a TCP port. Names are looked up once, here: what is checked is what is connected to.
+    allow
+        Hosts that need not be loopback: names, addresses, or networks such as "192.0.2.0/24".
+
+    Raises
+    ------
+    NotAllowedError
+        Where one of the addresses is neither loopback nor allowed.
+    ConversationError
+        Where there is no such host.
+
+    >>> [address for _, address in resolve("127.0.0.1", 25)]
+    [('127.0.0.1', 25)]
+    >>> resolve("192.0.2.1", 25)
+    Traceback (most recent call last):
+    smtplab.errors.NotAllowedError: 192.0.2.1 is not this machine's loopback: allow=["192.0.2.1"] allows it
+    """
+    port = checked_port(port, listening=listening)
+    if not host or not isinstance(host, str):
+        raise ValueError(f"host: {host!r} is none; expected a name or an address, such as 127.0.0.1")
+    name, networks = _allowed(host, allow)
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (socket.gaierror, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or "this is no name of a host"
+        raise ConversationError(f"cannot be found: {reason}", peer=visible(host)) from None
+    addresses = [(family, (str(address[0]), port)) for family, _, _, _, address in found]
+    for _, (text, _) in addresses:
+        one = ipaddress.ip_address(text.partition("%")[0])
+        if not (name or is_loopback(one) or any(one in network for network in networks)):
+            raise NotAllowedError(_refusal(visible(host), text, listening=listening))
+    return list(dict.fromkeys(addresses))
+
+
+def is_loopback(address: Address) -> bool:
+    """Whether packets to an address stay in this machine; IPv4 inside of IPv6 is taken for IPv4."""
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        return address.ipv4_mapped.is_loopback
+    return address.is_loopback
+
+
+def _refusal(host: str, address: str, *, listening: bool) -> str:
+    which = host if address == host else f"{host} is {address}, which"
+    return f'{which} is not this machine\'s loopback: allow=["{host}"] allows it{" to be listened on" if listening else ""}'
+
+
+def checked_port(port: int, *, listening: bool = False) -> int:
+    """A TCP port as a plain number; 0, any free one, only to listen on."""
+    least = 0 if listening else 1
+    if isinstance(port, (bool, str)) or not hasattr(port, "__index__") or not least <= port.__index__() < 65536:
+        raise ValueError(f"port: {port!r} is none; allowed are whole numbers from {least} to 65535")
+    return port.__index__()
+
+
+def _allowed(host: str, allow: str | Iterable[str]) -> tuple[bool, list[ipaddress.IPv4Network | ipaddress.IPv6Network]]:
+    """Whether the host is allowed by its name, and the networks that are."""
+    networks = []
+    by_name = False
+    for one in [allow] if isinstance(allow, str) else allow:
+        if not isinstance(one, str):
+            raise ValueError(f"allow: {one!r} is no host; expected names, addresses, or networks such as 192.0.2.0/24")
+        by_name = by_name or one.rstrip(".").lower() == host.rstrip(".").lower()
+        try:
+            networks.append(ipaddress.ip_network(one, strict=False))
+        except ValueError:
+            continue  # a name
+    return by_name, networks

@@ -1,0 +1,374 @@
+"""The proxy: stands between a real client and a real server, and records what they say."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from smtplab.live.allowed import resolve
+from smtplab.live.background import Background
+from smtplab.live.certificates import Certificates, KeyLog
+from smtplab.live.clock import now
+from smtplab.live.proxy_line import Hook, Line
+from smtplab.live.proxy_link import End, Link
+from smtplab.live.recording import Recording
+from smtplab.live.server import HANDSHAKE_SECONDS, listener
+from smtplab.live.tapped import Tap, close_all
+
+if TYPE_CHECKING:
+    from smtplab.frames.capture import Capture
+
+CONNECT_SECONDS = 30.0
+TIMEOUT_SECONDS = 600.0  # RFC 5321 4.5.3.2.6: the longest for which a client waits
+PROBLEMS = 1000  # kept; of more, the last
+NAMES = 100  # certificates made for names that clients asked for
+MODES = ("follow", "pass")
+
+Address = tuple[str, int]
+
+
+class Proxy:
+    """A proxy between clients and one server; `proxy` starts one. A context manager that stops at its end."""
+
+    def __init__(
+        self,
+        listen: Address,
+        upstream: Address,
+        *,
+        tls: str,
+        hooks: Hook | Iterable[Hook],
+        keylog: str | os.PathLike[str] | None,
+        both: bool,
+        timeout: float,
+        allow: str | Iterable[str],
+        secrets: bool,
+    ) -> None:
+        if tls not in MODES:
+            raise ValueError(f"tls={tls!r}: there are 'follow' and 'pass'")
+        self.hooks: tuple[Hook, ...] = (hooks,) if callable(hooks) else tuple(hooks)
+        for hook in self.hooks:
+            if not callable(hook):
+                raise ValueError(f"hooks: {hook!r} is none; a hook is a function of a Line")
+        if not 0 < timeout < float("inf"):
+            raise ValueError(f"timeout={timeout!r} is no number of seconds above 0")
+        self.follows, self.timeout, self.upstream = tls == "follow", timeout, (str(upstream[0]), upstream[1])
+        self.where = f"{upstream[0]}:{upstream[1]}"
+        allowed = [allow] if isinstance(allow, str) else list(allow)
+        self._upstream = [address for _, address in resolve(*upstream, allow=allowed)]
+        self.problems: deque[str] = deque(maxlen=PROBLEMS)
+        self.on_end: Callable[[Tap], None] | None = (
+            None  # told of each client's connection that is over, in the proxy's thread
+        )
+        self._recording = Recording(secrets=secrets)
+        self._server_leg = Recording(secrets=secrets) if both else None
+        self._named: Path | None = None if keylog is None else Path(keylog)
+        self._links: dict[int, Link] = {}
+        self._taps: set[Tap] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._count = 0
+        sock = listener(*listen, allowed)
+        self.address: Address = sock.getsockname()[:2]
+        if self.address in self._upstream:
+            sock.close()
+            raise ValueError(f"{self.where} is where the proxy itself listens")
+        self.certificates: Certificates | None = None
+        self._keylog = KeyLog()
+        if self.follows:
+            self._prepare_tls(Certificates())
+        self._background = Background(f"smtplab proxy {self.address[1]}")
+        self._background.call(self._listen(sock))
+
+    def _prepare_tls(self, certificates: Certificates) -> None:
+        self.certificates = certificates
+        self._contexts: dict[str, ssl.SSLContext] = {}
+        self._to_client = certificates.server_context()
+        self._to_client.sni_callback = self._asked_for
+        # A mail server's certificate proves little, and no client of a mail server insists (RFC 7435): anything is recorded.
+        self._to_server = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        self._to_server.check_hostname, self._to_server.verify_mode = False, ssl.CERT_NONE
+        for context in (self._to_client, self._to_server):
+            self._keylog.of(context)
+
+    # -- for who uses it
+
+    @property
+    def capture(self) -> Capture:
+        """What was said so far between clients and proxy, as the clients saw it: a `Capture` like any other."""
+        self._note_keys()
+        return self._recording.capture
+
+    @property
+    def server_capture(self) -> Capture:
+        """What was said so far between proxy and server; ValueError without `both=True`."""
+        self._note_keys()
+        return self._both().capture
+
+    def save(self, path: str | os.PathLike[str], *, leg: str = "client", secrets: bool = False) -> None:
+        """Write what was recorded as a pcapng file, TLS keys of both legs included; `leg="server"` the other leg.
+
+        Without `secrets` what AUTH sent is overwritten, and the keys of sessions that sent it under TLS are left out.
+        """
+        if leg not in ("client", "server"):
+            raise ValueError(f"leg={leg!r}: there are 'client' and 'server'")
+        self._note_keys()
+        (self._recording if leg == "client" else self._both()).save(path, secrets=secrets)
+
+    def _both(self) -> Recording:
+        if self._server_leg is None:
+            raise ValueError("the leg to the server is not recorded: smtplab.proxy(…, both=True) does")
+        return self._server_leg
+
+    def client_context(self) -> ssl.SSLContext:
+        """What a client needs to trust the proxy's certificates; ValueError with tls="pass"."""
+        if self.certificates is None:
+            raise ValueError("the proxy passes TLS through: the client meets the server's own certificate")
+        return self.certificates.client_context()
+
+    @property
+    def connections(self) -> int:
+        """How many connections are open."""
+        return len(self._links)
+
+    def stop(self) -> None:
+        """Close every connection and stop listening; what was recorded stays. Told again, nothing happens."""
+        if self._background.alive:
+            self._background.call(self._close())
+            self._background.stop()
+            self._note_keys()
+            self._keylog.close()
+
+    def __enter__(self) -> Proxy:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.stop()
+
+    def __repr__(self) -> str:
+        state = f"{self.connections} of {self._count} connections open" if self._background.alive else "stopped"
+        return f"<SMTP proxy on {self.address[0]}:{self.address[1]} to {self.where}, {state}>"
+
+    # -- for its links
+
+    def hooked(self, line: Line) -> tuple[bytes, float, bytes]:
+        """What the hooks make of a line: what is passed on, after how long, and what is said back."""
+        before = line.octets
+        for hook in self.hooks:
+            try:
+                hook(line)
+                line.settled()
+            except Exception as error:  # noqa: BLE001 - a hook is anybody's code, and its fault may not cost the recording
+                name = getattr(hook, "__name__", "hook")
+                self.note(line.connection, f"{name} failed on line {line.number}: {type(error).__name__}: {error}")
+                line.octets, line.delay, line.reply, line.dropped = before, 0, "", False
+        return line.settled()
+
+    def note(self, connection: int, problem: str) -> None:
+        """Keep what went wrong: in `problems`, and as a comment on the packet that comes next."""
+        words = f"connection {connection}: {problem}"
+        self.problems.append(words)
+        self._recording.comment(words)
+
+    def start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run something that nobody waits for."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def connect(self, link: Link) -> str:
+        """Connect to the server; why that did not work, or nothing."""
+        began = now()
+        problem = ""
+        for host, port in self._upstream:
+            made = partial(self._server_end, link)
+            tap = Tap(made, self._server_leg, we_are_client=True, began=began, gone=self._gone(link))
+            try:
+                loop = asyncio.get_running_loop()
+                await asyncio.wait_for(loop.create_connection(partial(_same, tap), host, port), CONNECT_SECONDS)
+            except TimeoutError:
+                problem = f"{self.where} did not answer for {CONNECT_SECONDS:g} seconds"
+            except OSError as error:
+                refused = isinstance(error, ConnectionRefusedError)
+                problem = (
+                    f"{self.where} refused the connection" if refused else f"{self.where}: {error.strerror or error}"
+                )
+            else:
+                return ""
+        return problem
+
+    def _server_end(self, link: Link, tap: Tap) -> End:
+        link.server.tap = tap
+        self._taps.add(tap)
+        return link.server
+
+    async def secure(self, end: End, held: bytes, name: str | None) -> tuple[str, str]:
+        """Begin TLS on one end, as its server where `name` is None; what went wrong, and which name the client asked for."""
+        tap = end.tap
+        if tap is None or end.lost:
+            return "the connection was gone before TLS began", ""
+        tap.give_back(held)
+        context = self._to_client if name is None else self._to_server
+        side: dict[str, Any] = {"server_side": True} if name is None else {"server_hostname": name}
+        try:
+            transport = await asyncio.get_running_loop().start_tls(
+                tap.transport, end, context, ssl_handshake_timeout=HANDSHAKE_SECONDS, **side
+            )
+        except OSError as error:
+            end.lost = True
+            who = "the client" if name is None else self.where
+            return f"TLS with {who} did not begin: {_reason(error)}", ""
+        finally:
+            self._note_keys()
+        if transport is None or end.lost:
+            return "the connection was gone when TLS began", ""
+        transport.pause_reading()
+        end.transport, end.secured = transport, True
+        asked = getattr(transport.get_extra_info("ssl_object"), "asked_for", "") or ""
+        return "", asked
+
+    # -- in its thread
+
+    def _asked_for(self, connection: ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:
+        """A client names the server that it wants: the certificate is made for that name."""
+        del context
+        if name is None or self.certificates is None:
+            return
+        connection.asked_for = name  # type: ignore[attr-defined]
+        if name not in self._contexts and len(self._contexts) < NAMES:
+            made = self.certificates.server_context(name)
+            self._keylog.of(made)
+            self._contexts[name] = made
+        if name in self._contexts:
+            connection.context = self._contexts[name]
+
+    def _note_keys(self) -> None:
+        lines = self._keylog.new()
+        if self._named is not None and self._named.is_file():
+            lines += self._named.read_bytes()
+        if lines:
+            for recording in filter(None, (self._recording, self._server_leg)):
+                recording.keys(lines)
+
+    async def _listen(self, sock: Any) -> None:
+        self._server = await asyncio.get_running_loop().create_server(self._tap, sock=sock)
+        self.start(self._sweep())
+
+    def _tap(self) -> Tap:
+        number = self._count
+        self._count += 1
+        link = self._links[number] = Link(self, number)
+        tap = Tap(link.accepted, self._recording, gone=self._gone(link))
+        self._taps.add(tap)
+        return tap
+
+    def _gone(self, link: Link) -> Callable[[Tap], None]:
+        def gone(tap: Tap) -> None:
+            self._taps.discard(tap)
+            if tap is link.client.tap and self.on_end is not None:
+                self.on_end(tap)
+            if not {link.client.tap, link.server.tap} & self._taps:
+                self._links.pop(link.number, None)
+
+        return gone
+
+    async def _sweep(self) -> None:
+        """Close connections on which nobody says anything."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(min(self.timeout / 4, 5))
+            for link in list(self._links.values()):
+                if loop.time() - link.last > self.timeout:
+                    link.idle()
+
+    async def _close(self) -> None:
+        self._server.close()
+        for task in list(self._tasks):
+            task.cancel()
+        await close_all(self._taps)
+
+
+def _same(tap: Tap) -> Tap:
+    return tap
+
+
+def _reason(error: OSError) -> str:
+    """Why TLS did not begin, in a few words."""
+    if isinstance(error, ssl.SSLError) and error.reason:
+        return error.reason.lower().replace("_", " ")
+    return str(error) or type(error).__name__
+
+
+def proxy(
+    listen: Address = ("127.0.0.1", 0),
+    upstream: Address = ("127.0.0.1", 25),
+    *,
+    tls: str = "follow",
+    hooks: Hook | Iterable[Hook] = (),
+    keylog: str | os.PathLike[str] | None = None,
+    both: bool = False,
+    timeout: float = TIMEOUT_SECONDS,
+    allow: str | Iterable[str] = (),
+    secrets: bool = False,
+) -> Proxy:
+    """Stand between clients and a server, and record what they say.
+
+    Two legs of TCP carry each conversation. `.capture` shows the client's: its addresses, its times, what the client sent and
+    what it was told, TLS as it was spoken with it. With `both=True` the leg to the server is kept apart, in `.server_capture`.
+
+    Parameters
+    ----------
+    listen
+        Where clients are to connect; port 0 takes a free one, and `.address` says which.
+    upstream
+        The server.
+    tls
+        "follow": STARTTLS and implicit TLS end at the proxy, which shows the client a certificate by an authority of its own
+        (`.certificates.pem`, `.client_context()`), and begins TLS with the server, whose certificate it does not judge. Keys of
+        both legs are kept. "pass": TLS goes through untouched; it can be read later where `keylog` names the file into which
+        client or server writes its keys (SSLKEYLOGFILE).
+    hooks
+        Functions that are shown each `Line` on its way, and may change, delay, drop or answer it. Where one fails, the line goes
+        on as it was, and `.problems` says so.
+    both
+        Record the leg to the server, too.
+    timeout
+        Seconds for which nobody needs to say anything.
+    allow
+        Hosts that are not loopback, to listen on or to connect to.
+    secrets
+        Show in captures what AUTH sends, instead of one `*` an octet.
+
+    Raises ConversationError where the port cannot be listened on or the server's name is none, NotAllowedError for a host that is
+    not loopback, ValueError for anything else that does not fit. What goes wrong with one connection is told its client (421),
+    kept in `.problems`, and a comment in the recording.
+
+    >>> import smtplib
+    >>> from smtplab.live.server import serve
+    >>> def other_domain(line):
+    ...     if line.verb == "RCPT":
+    ...         line.text = line.text.replace("example.org", "example.test")
+    >>> with serve() as server, proxy(upstream=server.address, hooks=other_domain) as between:
+    ...     with smtplib.SMTP(*between.address) as client:
+    ...         client.sendmail("pat@example.test", "alice@example.org", "Subject: Hi\\r\\n\\r\\nHello")
+    {}
+    >>> server.messages[0].forward_paths
+    ('alice@example.test',)
+    >>> between.capture.recipients.forward_path.to_list()
+    ['alice@example.org']
+    """
+    return Proxy(
+        listen,
+        upstream,
+        tls=tls,
+        hooks=hooks,
+        keylog=keylog,
+        both=both,
+        timeout=timeout,
+        allow=allow,
+        secrets=secrets,
+    )

@@ -1,0 +1,296 @@
+"""The embedded server: what notebooks and tests talk to, recorded from its side, as good or as faulty as it is told to be."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import os
+import socket
+import ssl
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from smtplab.errors import ConversationError
+from smtplab.live.allowed import resolve
+from smtplab.live.background import Background
+from smtplab.live.certificates import Certificates, KeyLog
+from smtplab.live.faults import Fault, script
+from smtplab.live.recording import Recording
+from smtplab.live.server_auth import MECHANISMS, Judge, Mechanisms
+from smtplab.live.server_mail import Received
+from smtplab.live.server_talk import Talk
+from smtplab.live.tapped import Tap, close_all
+
+if TYPE_CHECKING:
+    from smtplab.frames.capture import Capture
+
+SIZE_LIMIT = 64 << 20  # octets
+TIMEOUT_SECONDS = 300.0  # RFC 5321 4.5.3.2.7
+GREYLISTED = 10_000  # triplets remembered, the oldest forgotten
+HANDSHAKE_SECONDS = 15.0
+TLS = (None, "starttls", "implicit")
+
+
+def listener(host: str, port: int, allow: str | Iterable[str]) -> socket.socket:
+    """A socket that listens there, or a line that says why there is none."""
+    family, address = resolve(host, port, allow=allow, listening=True)[0]
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(address)
+        sock.listen(512)
+        sock.setblocking(False)
+    except OSError as error:
+        sock.close()
+        reason = {
+            errno.EADDRINUSE: "the port is in use; port 0 takes a free one",
+            errno.EACCES: "no rights to listen on a port below 1024; 2525 needs none",
+            errno.EADDRNOTAVAIL: "this machine has no such address",
+        }.get(error.errno or 0, os.strerror(error.errno or 0))
+        raise ConversationError(f"cannot be listened on: {reason}", peer=f"{host}:{port}") from None
+    return sock
+
+
+class Server:
+    """A mail server on this machine; `serve` starts one. A context manager that stops at its end."""
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        tls: str | None,
+        auth: Mapping[str, str] | None,
+        mechanisms: Iterable[str],
+        auth_required: bool,
+        size_limit: int | None,
+        faults: object,
+        lmtp: bool,
+        hostname: str,
+        timeout: float,
+        allow: str | Iterable[str],
+        secrets: bool,
+    ) -> None:
+        if tls not in TLS:
+            raise ValueError(f"tls={tls!r}: there are None, 'starttls' and 'implicit'")
+        wrong = [name for name in mechanisms if name not in MECHANISMS]
+        if wrong:
+            raise ValueError(f"no mechanism {wrong[0]!r}: there are {', '.join(MECHANISMS)}")
+        self.faults: tuple[Fault, ...] = script(faults)
+        self.size_limit, self.lmtp, self.hostname = size_limit, lmtp, hostname
+        self.auth_required = auth_required
+        self.mechanism_names = tuple(mechanisms) if auth else ()
+        self.messages: list[Received] = []
+        self.on_end: Callable[[Tap], None] | None = None  # told of each connection that is over, in the server's thread
+        self.certificates: Certificates | None = None
+        self._recording = Recording(secrets=secrets)
+        self._greylist: dict[tuple[str, bytes, str], float] = {}
+        self._taps: set[Tap] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._context: ssl.SSLContext | None = None
+        self._implicit = tls == "implicit"
+        sock = listener(host, port, allow)
+        self.address: tuple[str, int] = sock.getsockname()[:2]
+        self._keylog = KeyLog()
+        if tls is not None:
+            self.certificates = Certificates()
+            self._context = self.certificates.server_context()
+            self._keylog.of(self._context)
+        judge = Judge(auth or {}, hostname)
+        self.mechanisms = Mechanisms(judge)
+        self._options: dict[str, Any] = {
+            "hostname": hostname,
+            "data_size_limit": size_limit,
+            "enable_SMTPUTF8": True,
+            "timeout": timeout,
+            "tls_context": None if self._implicit else self._context,
+            "authenticator": judge,
+            "auth_require_tls": False,
+            "auth_exclude_mechanism": [name for name in MECHANISMS if name not in self.mechanism_names],
+        }
+        _quiet()
+        self._background = Background(f"smtplab server {self.address[1]}")
+        self._background.call(self._listen(sock))
+
+    # -- for who uses it
+
+    @property
+    def capture(self) -> Capture:
+        """What was said so far, seen from the server: a `Capture` like any other."""
+        return self._recording.capture
+
+    def save(self, path: str | os.PathLike[str], *, secrets: bool = False) -> None:
+        """Write what was recorded as a pcapng file, TLS keys included; Wireshark opens it.
+
+        Without `secrets` what AUTH sent is overwritten, and the keys of sessions that sent it under TLS are left out.
+        """
+        self._recording.save(path, secrets=secrets)
+
+    def client_context(self) -> ssl.SSLContext:
+        """What a client needs to trust this server, such as `smtplib.SMTP.starttls(context=…)`. ValueError without TLS."""
+        if self.certificates is None:
+            raise ValueError("the server speaks no TLS: smtplab.serve(tls='starttls') does")
+        return self.certificates.client_context()
+
+    def stop(self) -> None:
+        """Close every connection and stop listening; what was recorded stays. Told again, nothing happens."""
+        if self._background.alive:
+            self._background.call(self._close())
+            self._background.stop()
+            self._keylog.close()
+
+    def __enter__(self) -> Server:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.stop()
+
+    def __repr__(self) -> str:
+        kind = "LMTP" if self.lmtp else "SMTP"
+        state = "listening" if self._background.alive else "stopped"
+        return f"<{kind} server on {self.address[0]}:{self.address[1]}, {state}, {len(self.messages)} messages>"
+
+    # -- for its sessions
+
+    def took(self, message: Received) -> str:
+        """Keep a mail, and give the reply that says so."""
+        self.messages.append(message)
+        return f"250 2.0.0 Ok: queued as LAB{len(self.messages):05}"
+
+    def greylisted(self, triplet: tuple[str, bytes, str], seconds: float, now: float) -> bool:
+        """Whether who sends to whom from where has been here long enough ago."""
+        first = self._greylist.setdefault(triplet, now)
+        while len(self._greylist) > GREYLISTED:
+            del self._greylist[next(iter(self._greylist))]
+        return now - first >= seconds and now > first
+
+    def note_keys(self) -> None:
+        """Record the secrets of TLS sessions that have begun."""
+        if lines := self._keylog.new():
+            self._recording.keys(lines)
+
+    # -- in its thread
+
+    async def _listen(self, sock: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(self._tap, sock=sock)
+
+    def _tap(self) -> Tap:
+        tap = Tap(self._protocol, self._recording, gone=self._gone)
+        self._taps.add(tap)
+        return tap
+
+    def _gone(self, tap: Tap) -> None:
+        self._taps.discard(tap)
+        if self.on_end is not None:
+            self.on_end(tap)
+
+    def _protocol(self, tap: Tap) -> asyncio.BaseProtocol:
+        talk = Talk(self, loop=asyncio.get_running_loop(), **self._options)
+        if not self._implicit:
+            return talk
+        task = asyncio.get_running_loop().create_task(self._secure(tap, talk))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return asyncio.Protocol()
+
+    async def _secure(self, tap: Tap, talk: Talk) -> None:
+        """Implicit TLS: the session begins once it is there."""
+        assert self._context is not None
+        try:
+            transport = await asyncio.get_running_loop().start_tls(
+                tap.transport, talk, self._context, server_side=True, ssl_handshake_timeout=HANDSHAKE_SECONDS
+            )
+        except OSError:  # no TLS came, or none that both know
+            tap.close()
+            return
+        finally:
+            self.note_keys()
+        if transport is not None:
+            talk.tap = tap
+            talk.connection_made(transport)
+
+    async def _close(self) -> None:
+        self._server.close()
+        await close_all(self._taps)
+        self.note_keys()
+
+
+def _quiet() -> None:
+    """aiosmtpd logs what happens in sessions; who wants to read that sets up logging, and nobody else is to."""
+    log = logging.getLogger("mail.log")
+    if not log.handlers:
+        log.addHandler(logging.NullHandler())
+
+
+def serve(
+    host: str = "127.0.0.1",
+    port: int = 0,
+    *,
+    tls: str | None = None,
+    auth: Mapping[str, str] | None = None,
+    mechanisms: Iterable[str] = MECHANISMS,
+    auth_required: bool = False,
+    size_limit: int | None = SIZE_LIMIT,
+    faults: object = None,
+    lmtp: bool = False,
+    hostname: str = "mx.example.test",
+    timeout: float = TIMEOUT_SECONDS,
+    allow: str | Iterable[str] = (),
+    secrets: bool = False,
+) -> Server:
+    """Start a mail server in this process, and record what is said to it.
+
+    Parameters
+    ----------
+    host, port
+        Where it listens: loopback, unless `allow` names the host. Port 0 takes a free one; `.address` says which.
+    tls
+        None, "starttls", or "implicit". The certificate is by an authority made for this server: `.client_context()` trusts it.
+    auth, mechanisms, auth_required
+        Users and their passwords (for XOAUTH2 their tokens), how they may log in, and whether they must.
+    size_limit
+        Octets of a mail; None for no limit.
+    faults
+        A script of faults: a preset's name (one of `smtplab.live.presets.PRESETS`), a line, a `smtplab.live.faults.fault(...)`,
+        or a list of them.
+    lmtp
+        Speak LMTP (RFC 2033) instead of SMTP.
+    hostname
+        The name with which it greets.
+    timeout
+        Seconds for which a client may say nothing.
+    allow
+        Hosts to listen on that are not loopback.
+    secrets
+        Show in `.capture` what AUTH sends, instead of one `*` an octet.
+
+    Raises ConversationError where the port cannot be listened on, NotAllowedError for a host that is not loopback, ValueError for
+    anything else that does not fit; each says what is allowed.
+
+    >>> import smtplib
+    >>> with serve(faults="rcpt every=2 reply='550 5.1.1 No such user'") as server:
+    ...     with smtplib.SMTP(*server.address) as client:
+    ...         client.sendmail("pat@example.test", ["a@example.org", "b@example.org"], "Subject: Hi\\r\\n\\r\\nHello")
+    {'b@example.org': (550, b'5.1.1 No such user')}
+    >>> server.messages[0].forward_paths
+    ('a@example.org',)
+    >>> server.capture.recipients.code.to_list()
+    [250, 550]
+    """
+    return Server(
+        host,
+        port,
+        tls=tls,
+        auth=auth,
+        mechanisms=tuple(mechanisms),
+        auth_required=auth_required,
+        size_limit=size_limit,
+        faults=faults,
+        lmtp=lmtp,
+        hostname=hostname,
+        timeout=timeout,
+        allow=allow,
+        secrets=secrets,
+    )

@@ -1,0 +1,160 @@
+"""What a saved recording does not say: the secrets of AUTH, overwritten in its packets, and the keys of TLS that hides some.
+
+Octets are overwritten, never moved: packets, their sizes, numbers and times stay. Who logged in stays, too, where the mechanism's
+message has a place of its own for the secret; so the frames of what was saved are those of the recording.
+"""
+
+from __future__ import annotations
+
+import binascii
+import re
+from base64 import b64decode, b64encode
+from collections.abc import Iterator
+
+from smtplab.capture import layout
+from smtplab.dialogue import state as st
+from smtplab.dialogue.lines import Lines
+from smtplab.errors import CaptureError
+from smtplab.frames.reading import Reading
+from smtplab.frames.wire import Wire
+from smtplab.live.packets import SYN, TCP, checksum
+from smtplab.share.records import records
+from smtplab.share.sessions import packets_of
+from smtplab.smtp import auth, verbs
+
+ANSWER = verbs.NUMBER[verbs.AUTH_RESPONSE]
+_PLAIN = re.compile(rb"([^\0]*\0[^\0]*\0)(.*)", re.DOTALL)
+_CRAM = re.compile(rb"(.+ )([0-9A-Fa-f]{32,128})", re.DOTALL)
+_SCRAM_PROOF = re.compile(rb"(c=[^,]*,.*,p=)(.*)", re.DOTALL)
+_SCRAM_FIRST = re.compile(rb"(?:[ny]|p=[A-Za-z0-9.-]+),[^,]*,(?:[^,]*,)?n=[^,]*,r=[^,]*", re.DOTALL)
+_BEARER = re.compile(rb"(.*auth=Bearer )([^\x01]*)(\x01.*)", re.DOTALL)
+
+
+def overwritten(secret: bytes, known: str | None = None) -> bytes:
+    """What stands in the place of what AUTH sent: as many octets, without the secret, with the name where it is `known`.
+
+    >>> b64decode(overwritten(b64encode(b"\\0pat\\0secret")))
+    b'\\x00pat\\x00******'
+    >>> b64decode(overwritten(b64encode(b"pat " + b"8f" * 16)))
+    b'pat 00000000000000000000000000000000'
+    >>> overwritten(b"c2VjcmV0"), overwritten(b"=")
+    (b'QQQQQQQQ', b'=')
+    """
+    text = secret.rstrip(b" \t\r\n")
+    tail = secret[len(text) :]
+    if not text or not auth.is_secret(text):
+        return secret
+    try:
+        message = b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return re.sub(rb"[^ \t\r\n]", b"*", secret)
+    if known is not None and message == known.encode() and known:  # LOGIN's user name, on a line of its own
+        return secret
+    if _SCRAM_FIRST.fullmatch(message):  # a name and a nonce
+        return secret
+    for pattern, filler in ((_PLAIN, b"*"), (_CRAM, b"0"), (_SCRAM_PROOF, b"Q"), (_BEARER, b"*")):
+        found = pattern.fullmatch(message)
+        if found is not None:
+            rest = found[3] if len(found.groups()) > 2 else b""
+            hidden = filler * len(found[2])
+            if filler == b"Q":
+                hidden = re.sub(rb"[A-Za-z0-9+/]", b"Q", found[2])
+            return b64encode(found[1] + hidden + rest) + tail
+    return re.sub(rb"[A-Za-z0-9+/]", b"Q", text) + tail
+
+
+def hidden(octets: bytearray, reading: Reading) -> None:
+    """Overwrite, in the octets of the file that was read, what AUTH sent and what echoes it."""
+    wire, lines = reading.wire, reading.lines
+    _ = wire.commands  # finds what AUTH sent
+    of = lines.command[st.SESSION]
+    sessions = sorted({int(of[secret.row]) for secret in wire.secrets_sent})
+    if not sessions:
+        return
+    images = {stream: image for session in sessions for stream, image in _images(wire, lines, session)}
+    reached = dict.fromkeys(images, 0)
+    packets, rows = lines.packets, packets_of(lines, sessions)
+    taken = records(packets.buf, packets.files, packets.file_of(packets.ip[rows]), packets.frame[rows])
+    for n, row in enumerate(rows.tolist()):
+        stream = int(lines.segments.stream[row])
+        begins, ends = int(taken.position[n]), int(taken.position[n] + taken.captured[n])
+        tcp, size = int(packets.tcp[row]), int(packets.size[row])
+        if not size or stream not in images:
+            continue
+        if not begins <= tcp < ends:
+            frame = int(packets.frame[row])
+            raise CaptureError(f"packet {frame} came in fragments, and may hold what AUTH sent: secrets=True keeps it")
+        before, after = images[stream]
+        number = int.from_bytes(octets[tcp + 4 : tcp + 8], "big") + bool(octets[tcp + 13] & SYN)
+        base, near = int(lines.segments.streams[stream, layout.BASE]), reached[stream]
+        offset = near + (number - base - near + 0x80000000) % 0x100000000 - 0x80000000
+        if not 0 <= offset < len(before):
+            continue
+        reached[stream] = offset
+        payload = tcp + (octets[tcp + 12] >> 4) * 4
+        new = after[offset : offset + min(size, ends - payload)]
+        if before[offset : offset + len(new)] != new:
+            octets[payload : payload + len(new)] = new
+            _sum_again(octets, int(packets.ip[row]), tcp, min(payload + size, ends))
+
+
+def _images(wire: Wire, lines: Lines, session: int) -> Iterator[tuple[int, tuple[bytes, bytes]]]:
+    """Each side's stream as it is, and as it is to be; up to where TLS begins."""
+    login, tunnel = wire.login.get(session), lines.tunnels.get(session)
+    new: dict[int, list[tuple[int, bytes]]] = {}
+    name = login.identity if login is not None else None
+    known = name
+    for secret in wire.secrets_sent:
+        if int(lines.command[st.SESSION][secret.row]) != session:
+            continue
+        if lines.command[st.VERB][secret.row] != ANSWER:  # another exchange
+            known = name
+        written = overwritten(secret.octets, known)
+        if secret.octets and auth.is_secret(secret.octets) and written == secret.octets:
+            known = None  # it is a name once; said again, it may be the password
+        stream, begin = _place(wire, secret.row, secret.begin)
+        new.setdefault(stream, []).append((begin, written))
+    for side in (0, 1):
+        stream = 2 * session + side
+        before = lines.captured(stream, gaps=b"\0")
+        said = lines.stream(stream, gaps=b"\0")
+        after = bytearray(wire.masked(session, said, server=bool(side), gaps=b"\0"))
+        for begin, written in new.get(stream, ()):
+            after[begin : begin + len(written)] = written
+        limit = tunnel.begun[side] if tunnel is not None and tunnel.begun[side] >= 0 else len(before)
+        yield stream, (before[:limit], bytes(after[:limit]))
+
+
+def _place(wire: Wire, row: int, begin: int) -> tuple[int, int]:
+    """Of an octet of a command's line, the stream, and where in it the octet stands."""
+    lines = wire.lines
+    segment = lines.segments.rows[int(lines.command[st.FIRST_SEGMENT][row])]
+    line = int(segment[layout.OFFSET]) + int(lines.command[st.FIRST_POS][row]) - int(segment[layout.POS])
+    return int(segment[layout.STREAM]), line + begin - int(wire.commands.start[row])
+
+
+def _sum_again(octets: bytearray, ip: int, tcp: int, end: int) -> None:
+    """Make a packet's TCP checksum right."""
+    addresses = octets[ip + 12 : ip + 20] if octets[ip] >> 4 == 4 else octets[ip + 8 : ip + 40]
+    octets[tcp + 16 : tcp + 18] = b"\0\0"
+    pseudo = bytes(addresses) + (end - tcp).to_bytes(4, "big") + TCP.to_bytes(4, "big")
+    octets[tcp + 16 : tcp + 18] = checksum(pseudo + bytes(octets[tcp:end])).to_bytes(2, "big")
+
+
+def keys_that_may_be_said(reading: Reading) -> tuple[list[bytes], int]:
+    """The lines of the key log with which no secret can be read, and of how many connections the others are.
+
+    Those are sessions that were read under TLS and sent no AUTH there; of others it is not known what they hide.
+    """
+    lines, wire = reading.lines, reading.wire
+    _ = wire.commands  # finds what AUTH sent
+    secretive = {int(lines.command[st.SESSION][secret.row]) for secret in wire.secrets_sent}
+    harmless = {tunnel.client_random.hex().encode() for one, tunnel in lines.tunnels.items() if one not in secretive}
+    kept, left_out = [], set()
+    for line in (line for log in lines.packets.secrets for line in log.splitlines()):
+        random = b"".join(line.split()[1:2]).lower()
+        if random in harmless:
+            kept.append(line)
+        elif random:
+            left_out.add(random)
+    return kept, len(left_out)

@@ -1,0 +1,69 @@
+"""A player's steps taken on a socket: all of them with asyncio, or up to the next one with a socket that waits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Generator
+from typing import TypeVar
+
+from smtplab.errors import ConversationError
+from smtplab.live.allowed import Resolved
+from smtplab.live.async_client import AsyncLine, reached
+from smtplab.live.line import Line, endpoint
+from smtplab.replay.exchanging import Before, Play
+from smtplab.replay.player import Player
+
+S = TypeVar("S")
+
+
+async def play(player: Player, addresses: list[Resolved], timeout: float) -> None:
+    """Play to the end on a connection of its own; what goes wrong with the server stands in `played.stopped`."""
+    talk = player.talk
+    try:
+        made, began, at = await reached(addresses, timeout)
+    except ConversationError as error:
+        player.failed(error)
+        return
+    talk.connected(endpoint(made.getsockname()), endpoint(made.getpeername()), began=began, at=at)
+    line = AsyncLine(talk)
+    try:
+        await asyncio.get_running_loop().create_connection(lambda: line, sock=made)
+    except BaseException:
+        made.close()
+        raise
+    steps = player.run()
+    answer: bool | ConversationError | None = None
+    try:
+        while (step := told(steps, answer)) is not None:
+            if isinstance(step, Before):
+                answer = True
+                continue
+            try:
+                answer = await line.take(step)
+            except ConversationError as error:
+                answer = error
+    finally:
+        if talk.open:
+            line.hang_now()
+
+
+def play_until(steps: Play, line: Line, answer: bool | ConversationError | None) -> Before | None:
+    """Take steps up to the next `Before`; None where all were taken."""
+    while (step := told(steps, answer)) is not None:
+        if isinstance(step, Before):
+            return step
+        try:
+            answer = line.take(step)
+        except ConversationError as error:
+            answer = error
+    return None
+
+
+def told(steps: Generator[S, bool, None], answer: bool | ConversationError | None) -> S | None:
+    """Tell the generator what came of its last step, None at its beginning; gives the next one, None where there is none."""
+    try:
+        if isinstance(answer, ConversationError):
+            return steps.throw(answer)
+        return next(steps) if answer is None else steps.send(answer)
+    except StopIteration:
+        return None

@@ -1,0 +1,183 @@
+"""What sessions are exported as runs against the embedded server; nothing of the wire escapes its quotes."""
+
+from __future__ import annotations
+
+import ast
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import smtplab
+from smtplab.errors import CassetteError
+from smtplab.replay.cassette import Cassette, Turn
+from smtplab.replay.export import export
+
+LOGIN = {"SMTPLAB_USER": "pat", "SMTPLAB_PASSWORD": "sekret"}
+HOSTILE = '\'; touch hacked; "$(touch hacked)`touch hacked`\\\n"""\nimport os;os.mknod(\'hacked\')\n\r\x1b[31m'
+
+
+def opened(path: Path) -> smtplab.Capture:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", smtplab.CaptureWarning)
+        return smtplab.open(path)
+
+
+def run(code: str, folder: Path, *, pytest_: bool = False) -> subprocess.CompletedProcess[str]:
+    file = folder / "test_made.py"
+    file.write_text(code, encoding="utf-8")
+    words = (
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(folder)]
+        if pytest_
+        else [sys.executable]
+    )
+    where = {"PYTHONPATH": str(Path(smtplab.__file__).parent.parent)}
+    return subprocess.run(
+        [*words, str(file)],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=os.environ | LOGIN | where,
+        check=False,
+    )
+
+
+@pytest.mark.slow  # starts Python anew, each time
+@pytest.mark.parametrize(
+    "name", ["one-mail", "pipelined", "bdat-pipelined", "auth-login", "three-mails", "slow-client"]
+)
+@pytest.mark.parametrize("form", ["smtplib", "smtplab"])
+def test_scripts_run(captures: Path, tmp_path: Path, name: str, form: str) -> None:
+    session = opened(captures / f"{name}.pcap").session(0)
+    with smtplab.serve(auth={"pat": "sekret"}) as server:
+        done = run(session.export(form, to=server.address), tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert len(server.messages) == int((session.transactions["outcome"] == "accepted").sum())
+    content = session.message(1).bytes
+    assert server.messages[0].content.startswith(content.rstrip(b"\r\n"))
+    assert all(path.endswith("@example.test") for one in server.messages for path in one.forward_paths)
+
+
+@pytest.mark.slow
+def test_the_pytest_test_passes_against_the_recorded_server_and_fails_against_another(
+    captures: Path, tmp_path: Path
+) -> None:
+    session = opened(captures / "recipients-one-refused.pcap").session(0)
+    with session.serve() as server:
+        done = run(session.export("pytest", to=server.address, keep_recipients=True), tmp_path, pytest_=True)
+        assert done.returncode == 0, done.stdout
+    with smtplab.serve() as server:
+        done = run(session.export("pytest", to=server.address), tmp_path, pytest_=True)
+    assert done.returncode == 1
+    assert "550 5.1.1" in done.stdout
+
+
+def test_a_swaks_line_is_words_of_a_shell(captures: Path) -> None:
+    words = shlex.split(opened(captures / "auth-login.pcap").session(0).export("swaks", to=("127.0.0.1", 2525)))
+    assert words[:5] == ["swaks", "--server", "127.0.0.1", "--port", "2525"]
+    assert words[words.index("--auth") + 1] == "LOGIN"
+    assert "$SMTPLAB_PASSWORD" in words
+    assert len(opened(captures / "three-mails.pcap").session(0).export("swaks").splitlines()) == 3
+
+
+@pytest.mark.slow
+@pytest.mark.needs_swaks
+@pytest.mark.parametrize("name", ["one-mail", "pipelined", "auth-login", "large-attachment", "eight-bit"])
+def test_swaks_runs_it(captures: Path, tmp_path: Path, name: str) -> None:
+    session = opened(captures / f"{name}.pcap").session(0)
+    with smtplab.serve(auth={"pat": "sekret"}) as server:
+        line = session.export("swaks", to=server.address)
+        (tmp_path / "line.sh").write_text(line)
+        where = os.environ | LOGIN
+        done = subprocess.run(["sh", "line.sh"], cwd=tmp_path, capture_output=True, timeout=60, env=where, check=False)
+    assert done.returncode == 0, done.stdout
+    assert server.messages[0].content.rstrip(b"\r\n") == session.message(1).bytes.rstrip(b"\r\n")
+
+
+@pytest.mark.slow
+@pytest.mark.needs_swaks
+def test_swaks_talks_to_the_recorded_server(captures: Path, tmp_path: Path) -> None:
+    session = opened(captures / "one-mail.pcap").session(0)
+    with session.serve() as server:
+        line = session.export("swaks", to=server.address, keep_recipients=True)
+        done = subprocess.run(["sh", "-c", line], cwd=tmp_path, capture_output=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout
+    assert "queued as 49C2BEB3" in done.stdout.decode()
+
+
+def hostile() -> Cassette:
+    from smtplab.printable import printable
+
+    bad = printable(HOSTILE.encode()).replace("\n", "\\x0a")
+    turns = [
+        Turn(0, "server", "reply", code=220, lines=(bad,), to="greeting"),
+        Turn(1, "client", "command", verb="EHLO", line=f"EHLO {bad}"),
+        Turn(2, "server", "reply", code=250, lines=(bad,), to="EHLO"),
+        Turn(3, "client", "command", verb="MAIL", line=f"MAIL FROM:<-x{bad}>"),
+        Turn(4, "server", "reply", code=250, lines=(bad,), to="MAIL"),
+        Turn(5, "client", "command", verb="RCPT", line=f"RCPT TO:<@x{bad}@y.test>"),
+        Turn(6, "server", "reply", code=250, lines=(bad,), to="RCPT"),
+        Turn(7, "client", "command", verb="DATA", line="DATA"),
+        Turn(8, "server", "reply", code=354, lines=(bad,), to="DATA"),
+        Turn(9, "client", "content", content=b"@/etc/passwd\r\n" + HOSTILE.encode()),
+        Turn(10, "server", "reply", code=250, lines=(bad,), to="DATA-END"),
+    ]
+    return Cassette(
+        origin=bad, session=0, start="", client="127.0.0.1", client_port=1, server="127.0.0.1", server_port=25,
+        protocol="esmtp", tls="none", outcome="quit", secrets="none", turns=tuple(turns),
+    )  # fmt: skip
+
+
+def test_nothing_of_the_wire_escapes_its_quotes() -> None:
+    for form in ("smtplib", "smtplab", "pytest"):
+        tree = ast.parse(export(hostile(), form))
+        names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+        calls = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+        assert "hacked" not in names
+        assert "os.mknod" not in calls
+    lines = export(hostile(), "swaks")
+    assert "\x1b" not in lines
+    words = shlex.split(lines)
+    assert words.count("swaks") == 1
+    assert "touch" not in words
+    assert not any(word.startswith("@") for word in words)
+    assert not any(word.startswith("-x") for word in words)
+
+
+@pytest.mark.slow
+def test_hostile_scripts_do_no_harm(tmp_path: Path) -> None:
+    with smtplab.serve() as server:
+        for form in ("smtplib", "smtplab"):
+            run(export(hostile(), form, to=server.address), tmp_path)
+        if shutil.which("swaks"):
+            subprocess.run(
+                ["sh", "-c", export(hostile(), "swaks", to=server.address)], cwd=tmp_path, timeout=60, check=False
+            )
+    assert not (tmp_path / "hacked").exists()
+
+
+def test_packets(captures: Path, tmp_path: Path) -> None:
+    session = opened(captures / "three-mails.pcap").session(0)
+    for what in (session, session.cassette()):
+        export(what, "pcapng", tmp_path / "one.pcapng")
+        again = smtplab.open(tmp_path / "one.pcapng").session(0)
+        assert again.commands["line"].to_list() == session.commands["line"].to_list()
+
+
+def test_bad_requests_are_told_in_a_line(captures: Path) -> None:
+    session: Any = opened(captures / "one-mail.pcap").session(0)
+    with pytest.raises(ValueError, match="form='perl': allowed are swaks, smtplib, smtplab, pytest and pcapng"):
+        session.export("perl")
+    with pytest.raises(ValueError, match="wants a path"):
+        session.export("pcapng")
+    with pytest.raises(ValueError, match="no option colour"):
+        session.export("swaks", colour=True)
+    with pytest.raises(CassetteError, match="1448 octets of its content are missing"):
+        opened(captures / "lossy.pcap").session(0).export("smtplib")

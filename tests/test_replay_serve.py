@@ -1,0 +1,157 @@
+"""The recorded server's side: played to replays of every capture, to smtplib, to clients that do otherwise."""
+
+from __future__ import annotations
+
+import smtplib
+import socket
+import threading
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import smtplab
+from smtplab.errors import ConversationError, NotAllowedError
+from smtplab.replay.serving import Serving, serve
+
+CAPTURES = [
+    path
+    for path in sorted((Path(__file__).parent.parent / "captures").glob("*.pcap*"))
+    if not path.name.startswith("two-hundred")
+]
+MAIL = "Subject: Hi\r\n\r\nHello\r\n"
+
+
+def opened(path: Path) -> smtplab.Capture:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", smtplab.CaptureWarning)
+        return smtplab.open(path)
+
+
+@pytest.mark.parametrize("path", CAPTURES, ids=lambda path: path.name)
+def test_the_recorded_client_hears_from_the_recorded_server_what_it_had_heard(path: Path) -> None:
+    for session in list(opened(path))[:4]:
+        with session.serve(timeout=10) as server:
+            played = session.replay(
+                to=server, timeout=10, keep_recipients=True, credentials=("pat", "x"), gaps=b"?", tls="as-recorded"
+            )
+        rows = played.exchanges
+        assert rows[rows["differs"] != ""]["why"].to_list() == []
+        assert int(played.sessions["unanswered"].sum()) == sum(
+            not step.replies and not step.lost and step.turn.ended and step.what != "auth-response"
+            for player in played.players
+            for step in player.script.steps
+            if step.number in {done.step.number for done in player.played.done if done.due}
+        )
+
+
+def lone(captures: Path, name: str) -> Serving:
+    server: Serving = opened(captures / name).session(0).serve(timeout=10)
+    return server
+
+
+def test_smtplib_with_other_names(captures: Path) -> None:
+    with lone(captures, "recipients-one-refused.pcap") as server:
+        with smtplib.SMTP(*server.address, timeout=10) as client:
+            refused = client.sendmail("someone@example.net", ["a@example.com", "b@example.com", "c@example.com"], MAIL)
+        assert list(refused) == ["b@example.com"]
+        assert refused["b@example.com"][0] == 550
+        assert server.said.how.to_list()[2:6] == ["like recorded"] * 4
+        assert server.capture.session(0).row.outcome == "quit"
+
+
+def test_repeated_reordered_and_unknown_commands(captures: Path) -> None:
+    with lone(captures, "one-mail.pcap") as server, smtplib.SMTP(*server.address, timeout=10) as client:
+        assert client.docmd("RCPT", "TO:<alice@example.org>")[0] == 503
+        assert client.docmd("DATA")[0] == 503
+        for _ in range(3):
+            assert client.sendmail("pat@example.test", ["bob@example.org", "alice@example.org"], MAIL) == {}
+        assert client.docmd("FOO", "bar") == (500, b"5.5.2 No such command, not in the recording")
+        assert client.docmd("ETRN", "x") == (502, b"5.5.1 ETRN: not in the recording")
+        assert client.noop()[0] == 250
+        assert client.vrfy("x")[0] == 252
+        assert client.docmd("BDAT", "x LAST")[0] == 501
+        assert set(server.said.how) == {"recorded", "repeated", "stated"}
+
+
+def test_helo_to_a_server_of_ehlo(captures: Path) -> None:
+    with lone(captures, "one-mail.pcap") as server, smtplib.SMTP(*server.address, timeout=10) as client:
+        assert client.helo() == (250, b"mx1.example.org")
+
+
+def test_a_login_gets_the_recorded_outcome_and_nothing_of_it_is_kept(captures: Path) -> None:
+    for name, user in (("auth-login.pcap", "LOGIN"), ("auth-plain.pcap", "PLAIN"), ("auth-cram-md5.pcap", "CRAM-MD5")):
+        with lone(captures, name) as server, smtplib.SMTP(*server.address, timeout=10) as client:
+            client.ehlo()
+            client.user, client.password = "eve", "opensesame"
+            how: Any = {"LOGIN": client.auth_login, "PLAIN": client.auth_plain, "CRAM-MD5": client.auth_cram_md5}[user]
+            assert client.auth(user, how)[0] == 235
+            assert "opensesame" not in server.said.to_string()
+            assert "ZXZl" not in server.said.to_string()
+    with lone(captures, "auth-wrong.pcap") as server, smtplib.SMTP(*server.address, timeout=10) as client:
+        client.ehlo()
+        client.user, client.password = "eve", "x"
+        with pytest.raises(smtplib.SMTPAuthenticationError):
+            client.auth("PLAIN", client.auth_plain)
+
+
+def test_starttls(captures: Path) -> None:
+    with lone(captures, "starttls.pcapng") as server, smtplib.SMTP(*server.address, timeout=10) as client:
+        client.ehlo("here.test")
+        assert client.has_extn("starttls")
+        assert client.starttls(context=server.client_context())[0] == 220
+        client.ehlo()
+        assert not client.has_extn("starttls")
+    with lone(captures, "one-mail.pcap") as server, pytest.raises(ValueError, match="spoke no TLS"):
+        server.client_context()
+
+
+def test_lmtp_answers_for_each_recipient(captures: Path) -> None:
+    with lone(captures, "lmtp.pcap") as server, socket.create_connection(server.address, 10) as client:
+        said = b"LHLO x\r\nMAIL FROM:<a@b.test>\r\nRCPT TO:<alice@example.org>\r\nDATA\r\n"
+        client.sendall(said)
+        client.sendall(b"Hi\r\n.\r\nQUIT\r\n")
+        heard = b""
+        while piece := client.recv(4096):
+            heard += piece
+    assert heard.count(b"Saved") == 1
+    assert heard.rstrip().endswith(b"221 2.0.0 Bye")
+
+
+def test_hostile_clients_end_nothing_but_themselves(captures: Path) -> None:
+    with lone(captures, "one-mail.pcap") as server:
+        for said in (
+            b"\0" * 200_000,
+            b"\xff\r\n" * 50,
+            b"BDAT 99999999999999999999\r\n",
+            b"AUTH\r\n\r\n",
+            b"DATA\r\n" * 99,
+            b"",
+        ):
+            with socket.create_connection(server.address, 10) as client:
+                client.sendall(said)
+        with smtplib.SMTP(*server.address, timeout=10) as client:
+            assert client.sendmail("pat@example.test", ["alice@example.org"], MAIL) == {}
+
+
+def test_recorded_pace(captures: Path) -> None:
+    session = opened(captures / "slow-server.pcap").session(0)
+    with session.serve(pace=0.02) as server:
+        latencies = session.replay(to=server, keep_recipients=True).exchanges.set_index("verb")["latency"].dropna()
+    assert latencies["DATA-END"].total_seconds() >= 3 * 0.02
+    assert latencies["RCPT"].max().total_seconds() >= 2 * 0.02
+
+
+def test_it_says_where_it_may_not_listen_and_leaves_nothing_behind(captures: Path) -> None:
+    session = opened(captures / "one-mail.pcap").session(0)
+    before = threading.active_count()
+    with pytest.raises(NotAllowedError, match="allow="):
+        serve(session, host="192.0.2.1")
+    with session.serve() as server, pytest.raises(ConversationError, match="port is in use"):
+        serve(session, port=server.address[1])
+    server.stop()
+    assert "stopped" in repr(server)
+    assert threading.active_count() == before
+    with pytest.raises(ValueError, match="pace='slow': allowed are"):
+        serve(session, pace="slow")
