@@ -1,10 +1,10 @@
-"""Give the same capture to other tools, to one thread, and to smtplab in several sizes, and print the ratios of one run.
+"""Give the same capture to other tools, and to one thread, and print the ratios of one run.
 
-    python bench/compare.py [--megabytes 100] [--sizes 25 100 400] [--long] [--only tools]
+    python bench/compare.py [--megabytes 100] [--only tools]
 
 The tools give different things, so that each row says what. scapy and pyshark, which would take minutes, get a smaller
 capture (10 and 1 MB) once; the ratios compare speeds, MB a second. A tool that is not installed is skipped with a word: tshark
-and tcpflow are packages of the system, dpkt and pyshark come with `pip install '.[bench]'`. `--long` adds a capture of 1.6 GB.
+and tcpflow are packages of the system, dpkt and pyshark come with `pip install '.[bench]'`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from unittest import mock
 
-import generate
 import run
 
 PORT = 25  # where the generator's servers listen: what the tools that know no SMTP go by
@@ -154,24 +153,6 @@ def threads(path: pathlib.Path, repeat: int) -> None:
           f"{one / several:.2f} times as fast", flush=True)  # fmt: skip
 
 
-def linear(sizes: list[float], seed: int, repeat: int) -> None:
-    """Time per octet of each size, beside the first."""
-    print(f"\n{'':<18} {'time':>11} {'per octet':>13} {'beside the first':>18}")
-    first = None
-    for megabytes in sorted(sizes):
-        with tempfile.TemporaryDirectory() as folder:
-            path = run.HERE / "data" / f"small-{megabytes:g}-{seed}.pcap"
-            if not path.exists():
-                path = pathlib.Path(folder) / path.name
-                with path.open("wb", buffering=1 << 20) as target:
-                    generate.generate(target, seed, megabytes)
-            size = path.stat().st_size
-            seconds = run.best(lambda p=path: smtplab_frames(p), repeat)  # type: ignore[misc]
-        first = first or seconds / size
-        per = seconds / size
-        print(f"{f'{size / 1e6:.0f} MB':<18} {seconds:>9.3f} s {per * 1e9:>10.2f} ns {per / first:>18.2f}", flush=True)
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--megabytes", type=float, default=100)
@@ -179,11 +160,7 @@ def main() -> int:
     parser.add_argument(
         "--repeat", type=int, default=3, help="runs of which the fastest counts (default 3; the slow once)"
     )
-    parser.add_argument(
-        "--sizes", type=float, nargs="+", default=[25, 100, 400], help="to see that time grows as size does"
-    )
-    parser.add_argument("--long", action="store_true", help="1.6 GB as well")
-    parser.add_argument("--only", choices=("tools", "threads", "linear"))
+    parser.add_argument("--only", choices=("tools", "threads"))
     args = parser.parse_args()
     path = run.made(args.megabytes, args.seed, "small")
     print(f"{os.cpu_count()} processors, Python {sys.version.split()[0]}; the fastest of {args.repeat} runs\n")
@@ -192,8 +169,6 @@ def main() -> int:
         tools(path, args.seed, args.repeat)
     if args.only in (None, "threads"):
         threads(path, args.repeat)
-    if args.only in (None, "linear"):
-        linear([*args.sizes, *([1600] if args.long else [])], args.seed, args.repeat)
     return 0
 
 

@@ -114,7 +114,7 @@ def shown(capture: Capture) -> None:
 
 
 def said_in(capture: smtplab.Capture) -> list[tuple[int, list[str]]]:
-    """Of each session its octets, and its verbs where none are lost: what comes behind lost octets is guessed from what it looks like.
+    """Of each session its octets, and its verbs unless some are lost: what comes behind a gap is guessed from what it looks like.
 
     A session of which no line was read is left out: what it was found by stands in no line, and a copy to be shown may lack it.
     """
