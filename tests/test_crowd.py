@@ -75,3 +75,17 @@ def test_nothing_to_draw_is_a_sentence(tmp_path: Path) -> None:
 def test_wrong_arguments_name_what_is_allowed(wrong: dict[str, str], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         smtplab.open("captures/one-mail.pcap").plot.sessions(**wrong)
+
+
+def test_marks_of_many_sessions_stand_for_each_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("smtplab.charts.crowd.POINTS", 50)
+    cap = smtplab.open(MANY)
+    chart = cap.plot.sessions()
+    marks = chart.altair.to_dict()["data"]["values"]
+    assert len(marks) < len(cap.sessions) == sum(mark["sessions"] for mark in marks)
+    assert repr(chart).endswith("a mark stands for all that are near it")
+    assert chart.svg().startswith("<svg")
+    middle = sum(mark["x"] * mark["sessions"] for mark in marks) / len(cap.sessions)
+    assert middle == pytest.approx(chart.frame["x"].mean(), rel=0.01)
+    live = chart.interact()
+    assert len(live.choose(y=(1000, None)).frame) == (chart.frame["y"] >= 1000).sum()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from smtplab.errors import CaptureError
@@ -39,33 +40,53 @@ class Block:
     note: str = ""
 
 
-def blocks(session: Any) -> dict[str, Block]:
-    """The blocks of a session by key, commands first; from the frames alone where the capture itself is not at hand.
+class Blocks(Mapping[str, Block]):
+    """The blocks of a session by key, each made when it is asked for: a reader looks at a few of thousands."""
+
+    def __init__(self, makers: dict[str, Callable[[], Block]]) -> None:
+        self._makers = makers
+
+    def __getitem__(self, key: str) -> Block:
+        return self._makers[key]()
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._makers
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._makers)
+
+    def __len__(self) -> int:
+        return len(self._makers)
+
+
+def blocks(session: Any) -> Blocks:
+    """The blocks of a session, commands first; from the frames alone where the capture itself is not at hand.
 
     What TLS carried and was not decrypted is the client's block `tls` and the server's `tls-server`.
     """
     try:
         streams, places = _streams(session)
     except CaptureError:
-        return {block.key: block for block in _rebuilt(session)}
+        return Blocks(dict(_rebuilt(session)))
     borders = [_borders(session, from_client) for from_client in (True, False)]
-    found = {}
+    make = partial(_block, streams, places, borders)
+    found: dict[str, Callable[[], Block]] = {}
     verbs = [word(verb) for verb in session.commands["verb"].tolist()]
     for number, (verb, place) in enumerate(zip(verbs, places.commands, strict=True)):
-        found[f"command-{number}"] = _block(
-            streams, places, borders, place, f"command-{number}", f"{verb}, command {number}", verb
-        )
+        key = f"command-{number}"
+        found[key] = partial(make, place, key, f"{verb}, command {number}", verb)
     for number, (command, place) in enumerate(zip(session.replies["command"].tolist(), places.replies, strict=True)):
         of = whole(command)
         title = f"reply {number}" + (f" to {verbs[of]}" if of is not None else ", the greeting" if number == 0 else "")
         verb = verbs[of] if of is not None else GREETING if number == 0 else "?"
-        found[f"reply-{number}"] = _block(streams, places, borders, place, f"reply-{number}", title, verb)
+        key = f"reply-{number}"
+        found[key] = partial(make, place, key, title, verb)
     for key, side in (("tls", "client"), ("tls-server", "server")):
         begin, end = places.tls[side == "server"], len(streams[side == "server"])
         if 0 <= begin < end:
             place = Place(side == "server", begin, end)
-            found[key] = _block(streams, places, borders, place, key, f"what the {side} sent in TLS", "")
-    return found
+            found[key] = partial(make, place, key, f"what the {side} sent in TLS", "")
+    return Blocks(found)
 
 
 def _streams(session: Any) -> tuple[list[bytes], Any]:
@@ -115,20 +136,23 @@ def _with_hole(fields: list[Field], begin: int, stop: int) -> Iterator[Field]:
             yield replace(one, start=max(one.start, stop))
 
 
-def _rebuilt(session: Any) -> Iterator[Block]:
-    """Blocks from `line` and `text`: the line ends and separators are the RFC's, and the note says so."""
+def _rebuilt(session: Any) -> Iterator[tuple[str, Callable[[], Block]]]:
+    """Keys and blocks from `line` and `text`: the line ends and separators are the RFC's, and the note says so."""
     verbs = {}
     for number, verb, line, swapped in cells_of(session.commands, "command", "verb", "line", "swapped"):
         verbs[int(number)] = word(verb)
-        octets = octets_of(word(line)) + b"\r\n"
-        fields = fields_of(octets, server=False, verb=word(verb))
-        yield Block(f"command-{number}", f"{verb}, command {number}", not swapped, octets, -1, fields, [], REBUILT)
+        key, octets = f"command-{number}", octets_of(word(line)) + b"\r\n"
+        yield key, partial(_of_text, key, f"{verb}, command {number}", not swapped, octets, word(verb))
     for number, command, code, text, swapped in cells_of(
         session.replies, "reply", "command", "code", "text", "swapped"
     ):
         of = whole(command)
         octets = b"".join(octets_of(line) + b"\r\n" for line in reply_lines(word(text), whole(code)))
         verb = verbs.get(of, "?") if of is not None else GREETING if number == 0 else "?"
-        fields = fields_of(octets, server=True, verb=verb)
         title = f"reply {number}" + (f" to {verb}" if of is not None else ", the greeting" if number == 0 else "")
-        yield Block(f"reply-{number}", title, bool(swapped), octets, -1, fields, [], REBUILT)
+        yield f"reply-{number}", partial(_of_text, f"reply-{number}", title, bool(swapped), octets, verb)
+
+
+def _of_text(key: str, title: str, from_client: bool, octets: bytes, verb: str) -> Block:
+    fields = fields_of(octets, server=key.startswith("reply"), verb=verb)
+    return Block(key, title, from_client, octets, -1, fields, [], REBUILT)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from smtplab.charts.blocks import MOST, Block, blocks
+from smtplab.charts.blocks import MOST, Block, Blocks, blocks
 from smtplab.charts.drawing import Drawing, Pages
 from smtplab.charts.metrics import fit
 from smtplab.charts.palette import FIELD_PHASES, theme_of
@@ -84,7 +84,7 @@ def octets_view(
 
 
 def _chosen(
-    session: Any, found: dict[str, Block], command: int | None, reply: int | None, side: str | None
+    session: Any, found: Blocks, command: int | None, reply: int | None, side: str | None
 ) -> tuple[list[Block], str]:
     if command is not None:
         block = _of(found, "command", command)
@@ -101,11 +101,11 @@ def _chosen(
         both = [event.key, "tls-server"] if event.kind == "tls" else [event.key]
         keys += [key for key in both if key in found]
     if side is not None:
-        return [found[key] for key in keys if found[key].from_client == (side == "client")], f"what the {side} said"
+        return [one for key in keys if (one := found[key]).from_client == (side == "client")], f"what the {side} said"
     return [found[key] for key in keys], "all that was said"
 
 
-def _of(found: dict[str, Block], kind: str, number: int) -> Block:
+def _of(found: Blocks, kind: str, number: int) -> Block:
     if f"{kind}-{number}" not in found:
         count = sum(key.startswith(kind) for key in found)
         allowed = f"they are numbered from 0 to {count - 1}" if count else "the session has none"

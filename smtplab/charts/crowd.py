@@ -25,6 +25,8 @@ MEASURES = {
 }
 GROUPS = ("outcome", "server", "client", "tls", "protocol")
 MOST = 5  # groups with a colour of their own; colours beyond that cannot be told apart
+POINTS = 6000  # a point each up to here: more cannot be told apart, and take minutes and megabytes to draw
+ACROSS, UP = 80, 40  # beyond that marks stand on a grid, as large as the sessions around them are many
 LEAST = {"duration": 1e-3, "latency": 1e-3, "rtt": 1e-3}  # a log axis has no zero; no clock of a capture is finer
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down")
 BRUSH = "brush"
@@ -51,8 +53,9 @@ def crowd(capture: CaptureFrames, *, y: str = "duration", by: str = "outcome", t
 
     `y` is duration, latency (the slowest reply), rtt, commands, recipients or client_bytes; `by` is outcome, server, client, tls or
     protocol: the five most frequent have a colour each. A session without that number is left out, and the sentence says how many.
-    `.frame` holds the rows of `sessions` drawn, with `x` (seconds since the first session's start) and `y`; `.interact().frame`
-    those inside the rectangle that is drawn over them.
+    Of more than 6000 sessions those near each other are one mark, the larger the more they are. `.frame` holds the `sessions`
+    drawn, with `x` (seconds since the first session's start) and `y`; `.interact().frame` those inside the rectangle that is drawn
+    over them.
 
     >>> import smtplab
     >>> crowd(smtplab.open("captures/three-mails.pcap"), y="latency")
@@ -71,37 +74,55 @@ def crowd(capture: CaptureFrames, *, y: str = "duration", by: str = "outcome", t
         return with_frame(nothing(f"no session whose {y} is known", theme), kept)
     group, names = _groups(kept[by])
     sentence = _sentence(kept, len(rows) - len(kept), y, by, group)
-    records = [
-        {
-            "session": int(session),
-            "x": float(x),
-            "y": float(value),
-            "group": name,
-            "client": visible(one_line(word(client), 40)),
-        }
-        for session, x, value, name, client in zip(
-            kept["session"], kept["x"], kept["y"], group, kept["client"], strict=True
-        )
-    ]
+    dense = len(kept) > POINTS
+    records = _marks(kept, group) if dense else _points(kept, group)
+    size: Any = alt.value(46 if len(kept) < 1000 else 22)
+    tooltip = ["session:Q", "client:N", "group:N", alt.Tooltip("y:Q", title=y)]
+    if dense:
+        sizes = alt.Legend(title="sessions near it", orient="bottom", symbolType="circle", tickCount=4)
+        size = alt.Size("sessions:Q", scale=alt.Scale(range=[8, 400]), legend=sizes)
+        tooltip = ["sessions:Q", "group:N", alt.Tooltip("y:Q", title=f"{y}, about", format=".3g")]
     title = alt.Title(f"Sessions: {MEASURES[y].rpartition(', ')[0] or MEASURES[y]}", subtitle=sentence)
     legend = alt.Legend(title=by, orient="bottom", symbolOpacity=1)
     scale = alt.Scale(domain=names, range=[*CATEGORIES[: len(names)]])
     brush = alt.selection_interval(name=BRUSH)
     drawn = (
         alt.Chart(inline(records))
-        .mark_point(filled=True, size=46 if len(kept) < 1000 else 22)
+        .mark_point(filled=True)
         .encode(
             x=alt.X("x:Q", title="seconds since the first session began", scale=alt.Scale(nice=False, padding=6)),
             y=alt.Y("y:Q", title=MEASURES[y], scale=alt.Scale(type="log", padding=10)),
             color=alt.Color("group:N", scale=scale, sort=names, legend=legend),
             opacity=alt.condition(brush, alt.value(0.8), alt.value(0.12)),
             shape=alt.Shape("group:N", scale=alt.Scale(domain=names, range=[*SHAPES[: len(names)]]), sort=names),
-            tooltip=["session:Q", "client:N", "group:N", alt.Tooltip("y:Q", title=y)],
+            size=size,
+            tooltip=tooltip,
         )
         .properties(width=WIDTH, height=HEIGHT, title=title)
         .add_params(brush)
     )
-    return Crowd(styled(drawn, theme), sentence, kept)
+    return Crowd(styled(drawn, theme), sentence + ("; a mark stands for all that are near it" if dense else ""), kept)
+
+
+def _points(kept: pd.DataFrame, group: list[str]) -> list[dict[str, Any]]:
+    """A record a session."""
+    columns = (kept[name].tolist() for name in ("session", "x", "y", "client"))
+    return [
+        {"session": int(session), "x": x, "y": value, "group": name, "client": visible(one_line(word(client), 40))}
+        for session, x, value, client, name in zip(*columns, group, strict=True)
+    ]
+
+
+def _marks(kept: pd.DataFrame, group: list[str]) -> list[dict[str, Any]]:
+    """A record for each group in each cell of a grid that has any: where its middle is, and how many they are."""
+    x, y = kept["x"].to_numpy(dtype="float64"), np.log10(kept["y"].to_numpy(dtype="float64"))
+    places = []
+    for values, cells in ((x, ACROSS), (y, UP)):
+        least, wide = values.min(), max(float(np.ptp(values)), 1e-9) / cells
+        places.append(least + (np.minimum((values - least) // wide, cells - 1) + 0.5) * wide)
+    marks = pd.DataFrame({"x": places[0], "y": 10 ** places[1], "group": group})
+    of_each = marks.groupby(["x", "y", "group"]).size().reset_index(name="sessions")
+    return [{str(name): value for name, value in row.items()} for row in of_each.to_dict("records")]
 
 
 def measured(capture: CaptureFrames, y: str) -> pd.DataFrame:
