@@ -59,11 +59,11 @@ def kind(octets: bytes) -> str | None:
             return told or _RIFF.get(head[8:12])
     if head[:4] in (_ZIP, _EMPTY_ZIP):
         return _zip(head, octets[-_END:])
+    if head[:2] in _BYTE_ORDER or not head.translate(None, _NO_CONTROLS):
+        return next((told for pattern, told in _MARKUP if pattern.match(head)), "text/plain")
     if head[:2] == b"MZ" and len(octets) >= 64:
         at = int.from_bytes(octets[60:64], "little")
         return _PE if octets[at : at + 4] == b"PE\0\0" else "application/x-dosexec"
-    if head[:2] in _BYTE_ORDER or not head.translate(None, _NO_CONTROLS):
-        return next((told for pattern, told in _MARKUP if pattern.match(head)), "text/plain")
     return _by_tables(head)
 
 
