@@ -36,6 +36,7 @@ def replay(
     times: Any = 1,
     secrets: bool = False,
     progress: bool | None = None,
+    recording: Recording | None = None,
     **options: Any,
 ) -> Replayed:
     """Play the client's side to a server, waiting for replies as the recorded client did.
@@ -74,6 +75,8 @@ def replay(
         Show what AUTH sends in `.capture`.
     progress
         True or False; None shows a bar for several sessions where someone can see it.
+    recording
+        Where the new conversations are kept, for who wants them also after Ctrl-C.
 
     Returns
     -------
@@ -93,7 +96,7 @@ def replay(
         raise ValueError(f"at_once={at_once!r}: allowed are whole numbers from 1 to {AT_ONCE}")
     how = settings_of(options, host)
     addresses = resolve(host, port, allow=allow)
-    recording = Recording(secrets=secrets)
+    recording = recording if recording is not None else Recording(secrets=secrets)
     recipients = Recipients(keep=how.keep_recipients)
     players = [player_of(script, how, recipients, recording, (host, port)) for script in scripts]
     background = Background("smtplab replay")
@@ -103,7 +106,7 @@ def replay(
     finally:
         background.stop()
     result = Replayed(what if isinstance(what, (Session, Cassette)) else None, players, recording, (host, port))
-    if not many and players[0].talk.number is None:
+    if all(player.talk.number is None for player in players):
         error = ConversationError(players[0].played.stopped.removeprefix("the server "), peer=f"{host}:{port}")
         error.recording = recording
         raise error
