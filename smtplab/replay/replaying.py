@@ -24,6 +24,7 @@ from smtplab.replay.script import Script
 from smtplab.replay.settings import Settings, settings
 
 AT_ONCE = 1000
+AT_THE_DOOR = 100  # connections at a time that were not greeted yet: they fit into any server's queue (128 are the least common)
 FOREVER = 1e9  # seconds: each step has a timeout of its own
 
 
@@ -126,7 +127,7 @@ def player_of(
 
 async def _all(players: list[Player], addresses: list[Resolved], timeout: float, at_once: int, show: bool) -> None:
     """All players, at most so many at a time."""
-    gate = asyncio.Semaphore(at_once)
+    gate, door = asyncio.Semaphore(at_once), asyncio.Semaphore(AT_THE_DOOR)
     bar: Any = None
     if show:
         from tqdm.auto import tqdm
@@ -135,7 +136,7 @@ async def _all(players: list[Player], addresses: list[Resolved], timeout: float,
 
     async def one(player: Player) -> None:
         async with gate:
-            await play(player, addresses, timeout)
+            await play(player, addresses, timeout, door)
         if bar is not None:
             bar.update()
 
