@@ -179,3 +179,29 @@ def test_between_two_network_namespaces(namespaces: tuple[str, str], tmp_path: P
         assert capture.transactions.outcome.to_list() == ["accepted"] * 3
         assert capture.sessions.complete.all()
         assert (capture.sessions.rtt > pd.Timedelta(0)).all()
+
+
+@pytest.mark.slow  # starts Python anew
+def test_the_command_listens_until_it_is_ended_and_keeps_what_it_heard(tmp_path: Path) -> None:
+    with smtplab.serve() as server:
+        words = ["sniff", "lo", "--port", str(server.address[1]), "--save", str(tmp_path / "heard.pcapng")]
+        with subprocess.Popen([sys.executable, "-m", "smtplab", *words], stdout=subprocess.PIPE, text=True) as command:
+            assert command.stdout is not None
+            assert command.stdout.readline().startswith(f"listening  lo: tcp port {server.address[1]}")
+            smtplib.SMTP(*server.address, local_hostname="pat.example.net").quit()
+            command.terminate()
+            said, _ = command.communicate(timeout=60)
+    assert command.returncode == 0
+    assert "saved" in said
+    assert "QUIT" in said
+    with smtplab.open(tmp_path / "heard.pcapng") as heard:
+        assert heard.sessions.outcome.to_list() == ["quit"]
+
+
+def test_the_command_without_an_interface_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    from smtplab.cli import main
+
+    assert main(["sniff", "nowhere0"]) == 2
+    error = capsys.readouterr().err
+    assert "nowhere0" in error
+    assert "Traceback" not in error

@@ -29,6 +29,8 @@ examples
   smtplab explore mail.pcap                    table, ladder, states and bytes in a browser
   smtplab proxy --to 127.0.0.1:25              record what clients and a server say
   smtplab serve --fault greylisting            a mail server that errs
+  sudo smtplab sniff eth0 --save mail.pcapng   record the mail that passes
+  smtplab replay mail.pcap 0 --to 127.0.0.1:25 a recorded client, played again
   smtplab lab                                  the notebooks, in JupyterLab
 
 exit codes
@@ -167,9 +169,11 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--folder", default="smtplab-lab", help="default: smtplab-lab, in the current folder")
     one.add_argument("--no-browser", action="store_true", help="print the address instead of opening a browser")
 
-    from smtplab.cli import live
+    from smtplab.cli import live, replay, sniff
 
     live.grammar(command)
+    sniff.grammar(command)
+    replay.grammar(command)
 
     command("demo", "A tour in the terminal: summary, transcript and latencies of the shipped captures.")
     return top
@@ -184,7 +188,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.command is None:
         parser().print_help()
         return GOOD
-    from smtplab.cli import commands, live
+    from smtplab.cli import commands, live, replay, sniff
 
     run = {
         "summary": commands.summary,
@@ -194,6 +198,9 @@ def _run(arguments: argparse.Namespace) -> int:
         "lab": commands.lab,
         "proxy": live.proxy,
         "serve": live.serve,
+        "sniff": sniff.sniff,
+        "replay": replay.replay,
+        "cassette": replay.cassette,
         "demo": commands.demo,
     }[arguments.command]
     return run(arguments)

@@ -72,7 +72,7 @@ def _common(one: argparse.ArgumentParser) -> None:
     one.add_argument("--allow", action="append", default=[], metavar="HOST", help="a host that is not loopback")
 
 
-def _place(text: str, host: str | None) -> tuple[str, int]:
+def place(text: str, host: str | None) -> tuple[str, int]:
     """A host and a port: `127.0.0.1:25`, `[::1]:25`, or where there is a default, a port alone."""
     found = re.fullmatch(r"(?:(\[[0-9A-Fa-f:.]+\]|[^:\[\]]*):)?([0-9]{1,5})", text)
     name = ((found[1] or "").strip("[]") or host) if found else None
@@ -85,8 +85,8 @@ def proxy(arguments: argparse.Namespace) -> int:
     """`smtplab proxy --to HOST:PORT`."""
     from smtplab.live.proxy import proxy as start
 
-    listen, upstream = _place(arguments.listen, "127.0.0.1"), _place(arguments.to, None)
-    with _misuse():
+    listen, upstream = place(arguments.listen, "127.0.0.1"), place(arguments.to, None)
+    with misuse():
         running = start(listen, upstream, tls=arguments.tls, keylog=arguments.keylog, allow=arguments.allow)
     code = _run(running, arguments, f"to {running.where}")
     for problem in running.problems:
@@ -109,8 +109,8 @@ def serve(arguments: argparse.Namespace) -> int:
         if not (name and colon):
             raise Misused("--user is NAME:PASSWORD")
         users[name] = password
-    host, port = _place(arguments.listen, "127.0.0.1")
-    with _misuse():
+    host, port = place(arguments.listen, "127.0.0.1")
+    with misuse():
         running = start(
             host,
             port,
@@ -126,7 +126,8 @@ def serve(arguments: argparse.Namespace) -> int:
 
 
 @contextlib.contextmanager
-def _misuse() -> Iterator[None]:
+def misuse() -> Iterator[None]:
+    """What the library finds wrong with an argument is the command line's to say."""
     try:
         yield
     except ValueError as error:

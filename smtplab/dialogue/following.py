@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from smtplab.capture import connections as tcp
 from smtplab.capture import layout, reassembly
+from smtplab.capture.appended import Appended, stretches_of
 from smtplab.capture.connections import Connections
 from smtplab.capture.packets import Integers, Octets, Packets
 from smtplab.capture.reassembly import A_STREAM
@@ -66,6 +67,7 @@ class Followed:
     server_said: Octets  # each reply
     server_dirty: Octets
     tunnels: dict[int, under_tls.Tunnel] = field(default_factory=dict)  # of the sessions that were decrypted
+    unopened: list[int] = field(default_factory=list)  # sessions that the keys name, and do not open
 
 
 @dataclass(slots=True)
@@ -110,18 +112,20 @@ def dealt(packets: Packets, found: Connections, wanted: Integers, client: Intege
     )  # fmt: skip
 
 
-def follow_all(dealt_: Sessions, log: KeyLog | None = None) -> Followed:
+def follow_all(dealt_: Sessions, log: KeyLog | None = None, *, piece: bool = False) -> Followed:
     """Follow every share, and join what they give; sessions under TLS are decrypted where the log has their keys.
 
-    Then `dealt_.packets` are given a buffer in which what was decrypted lies behind the rest.
+    Then `dealt_.packets` are given a buffer in which what was decrypted lies behind the rest; where they are a piece of a capture
+    it holds no more of that than these packets.
     """
     shares = range(len(dealt_.bounds) - 1)
-    store = under_tls.Store(dealt_.packets.buf)
+    packets = dealt_.packets
+    store = Appended(packets.buf, stretches_of(packets.ip, packets.pos + packets.captured) if piece and log else None)
     done: dict[int, Followed | Waiting] = {}
     _at_once(shares, lambda share: done.__setitem__(share, follow(dealt_, share, store, log)))
     waiting = {share: one for share, one in done.items() if isinstance(one, Waiting)}
     if waiting:
-        dealt_.packets = replace(dealt_.packets, buf=store.joined())
+        dealt_.packets = replace(packets, buf=store.joined())
         _at_once(waiting, lambda share: done.__setitem__(share, read_laid(dealt_, share, waiting[share])))
     return joined([done.pop(share) for share in shares], dealt_)  # type: ignore[misc]
 
@@ -147,7 +151,7 @@ def _at_once(shares: Iterable[int], work_on: Callable[[int], None]) -> None:
         work()
 
 
-def follow(dealt_: Sessions, share: int, store: under_tls.Store, log: KeyLog | None) -> Followed | Waiting:
+def follow(dealt_: Sessions, share: int, store: Appended, log: KeyLog | None) -> Followed | Waiting:
     """Follow one share; its sessions, streams, segments and lines are numbered from 0."""
     first, end = int(dealt_.sessions[share]), int(dealt_.sessions[share + 1])
     which = dealt_.which[dealt_.bounds[share] : dealt_.bounds[share + 1]]
@@ -157,12 +161,16 @@ def follow(dealt_: Sessions, share: int, store: under_tls.Store, log: KeyLog | N
     )
     machine = _machine(dealt_, share, len(segments))
     machine.read(dealt_.packets.buf, dealt_.packets.words, segments)
+    unopened: list[int] = []
     if log:
         # before the sessions are closed: what was decrypted is another conversation
-        laid = under_tls.lay(store, segments, machine.state, streams, log)
-        if laid is not None:
+        laid = under_tls.lay(dealt_.packets.buf, store, segments, machine.state, streams, log)
+        if laid.tunnels:
             return Waiting(laid, again.copy())
-    return finished(dealt_.packets, segments, again.copy(), machine)
+        unopened = laid.unopened
+    found = finished(dealt_.packets, segments, again.copy(), machine)
+    found.unopened = unopened
+    return found
 
 
 def read_laid(dealt_: Sessions, share: int, waiting: Waiting) -> Followed:
@@ -176,7 +184,7 @@ def read_laid(dealt_: Sessions, share: int, waiting: Waiting) -> Followed:
     machine.read(packets.buf, packets.words, laid.segments)
     found = finished(packets, laid.segments, waiting.again, machine)
     found.segments[:, layout.REASON] = laid.reason
-    found.tunnels = laid.tunnels
+    found.tunnels, found.unopened = laid.tunnels, laid.unopened
     return found
 
 
@@ -261,6 +269,7 @@ def joined(parts: Sequence[Followed], dealt_: Sessions) -> Followed:
             for k, part in enumerate(parts)
             for number, tunnel in part.tunnels.items()
         },
+        [session[k] + number for k, part in enumerate(parts) for number in part.unopened],
     )  # fmt: skip
 
 

@@ -106,6 +106,11 @@ class Lines:
         """The records beneath each session that was decrypted."""
         return self.followed.tunnels
 
+    @property
+    def unopened(self) -> list[int]:
+        """The sessions that the keys name, and do not open."""
+        return self.followed.unopened
+
     @cached_property
     def as_captured(self) -> Segments:
         """The segments as they were captured, records where sessions were decrypted; not to be walked from one to the next."""
@@ -194,7 +199,7 @@ def read_lines(
     dealt = following.dealt(packets, found, rows, client)
     # what only the steps so far needed is let go of
     found.connection, found.side = NOTHING.astype(np.int32), NOTHING.astype(np.uint8)
-    followed = following.follow_all(dealt, log)
+    followed = following.follow_all(dealt, log, piece=gathered is not None)
     none = NOTHING.astype(np.int32)
     packets = replace(packets, buf=dealt.packets.buf, pos=NOTHING, captured=NOTHING, scope=NOTHING, seq=none, ack=none)
     packets.frame, packets.ip, packets.tcp, packets.size = map(

@@ -8,7 +8,6 @@ have seen. Whoever reads on meets one conversation, and finds the records beneat
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,16 +15,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smtplab.capture import layout
-from smtplab.capture.extra import Extra
+from smtplab.capture.appended import Appended
 from smtplab.capture.packets import Integers, Octets
 from smtplab.capture.rows import halved
 from smtplab.dialogue import state as st
-from smtplab.tls import side as records
+from smtplab.tls import records
 from smtplab.tls.connection import Layer, Opened, open_connection, read_said
 from smtplab.tls.keylog import KeyLog
 from smtplab.tls.side import Seen
 
 CLEAR_AT = 1 << 62
+# Beside a segment's fields: its place in the order of handing over, and of one under TLS between which offsets its record lies.
+PLACE, BEGINS, ENDS = range(layout.SEGMENT_FIELDS, layout.SEGMENT_FIELDS + 3)
+IN_CLEAR = 8  # in place of a hole's reason: the segment follows TLS
+LINE = 512  # octets of a reply's line (RFC 5321 4.5.3.1.5)
 
 
 class Captured:
@@ -41,20 +44,35 @@ class Captured:
 
     def read(self, offset: int, size: int) -> memoryview:
         """The octets from `offset` on: at most `size`, up to the first hole or the end."""
-        n = max(int(np.searchsorted(self._offset, offset, side="right")) - 1, 0)
+        n = int(np.searchsorted(self._offset, offset, side="right")) - 1
+        if n < 0:
+            return memoryview(b"")
+        last = int(np.searchsorted(self._offset, min(offset + size, self.end), side="left"))
         pieces: list[memoryview] = []
-        while size > 0 and n < len(self._places):
-            places: list[tuple[int, int, int]] = self._places[n : n + self.AT_ONCE].tolist()
-            for begin, pos, length in places:
-                skip = offset - begin
-                take = min(length - skip, size)
-                if pos < 0 or take <= 0 or skip < 0:
-                    size = 0
-                    break
-                pieces.append(self._octets[pos + skip : pos + skip + take])
-                offset, size = offset + take, size - take
+        octets = self._octets
+        while n < last:
+            places = self._places[n : min(n + self.AT_ONCE, last)]
+            hole = np.flatnonzero(places[:, 1] < 0)
+            whole = places[: hole[0]] if len(hole) else places
+            pieces += [octets[pos : pos + length] for pos, length in whole[:, 1:].tolist()]
+            if len(hole):
+                last = n + int(hole[0])
+                break
             n += self.AT_ONCE
+        if not pieces:
+            return memoryview(b"")
+        first = int(np.searchsorted(self._offset, offset, side="right")) - 1
+        end = int(self._offset[last - 1] + self._places[last - 1, 2])
+        pieces[-1] = pieces[-1][: len(pieces[-1]) - max(end - offset - size, 0)]
+        pieces[0] = pieces[0][offset - int(self._offset[first]) :]
         return pieces[0] if len(pieces) == 1 else memoryview(b"".join(pieces))
+
+    def hole_before(self, offset: int) -> int:
+        """Where the hole begins that ends at an offset; -1 where none does."""
+        n = int(np.searchsorted(self._offset, offset, side="left")) - 1
+        if n < 0 or self._places[n, 1] >= 0 or self._places[n, 0] + self._places[n, 2] != offset:
+            return -1
+        return int(self._offset[n])
 
     def resumes(self, offset: int) -> int:
         """The first offset from `offset` on at which an octet was captured; `end` where there is none."""
@@ -64,24 +82,6 @@ class Captured:
             if pos >= 0 and begin + length > offset:
                 return max(begin, offset)
         return self.end
-
-
-class Store:
-    """Where the text of records is laid, by several threads at a time; `buf` are the capture's octets."""
-
-    def __init__(self, buf: Octets) -> None:
-        self.buf = buf
-        self._extra = Extra(len(buf))
-        self._one = threading.Lock()
-
-    def add(self, octets: bytes) -> int:
-        """Lay octets down; gives their position in what `joined` gives."""
-        with self._one:
-            return self._extra.add(octets)
-
-    def joined(self) -> Octets:
-        """The capture's octets, and the texts behind them."""
-        return self._extra.joined(self.buf)
 
 
 @dataclass(slots=True)
@@ -95,6 +95,7 @@ class Tunnel:
     suite: int
     client_random: bytes
     seen: tuple[Seen | None, Seen | None]  # None of a side whose keys are missing
+    over: tuple[int, int]  # offsets in what was said at which a side speaks in clear again, -1 nowhere
     shaken: tuple[
         int, int, int
     ]  # packets: the first of the TLS client, the first of the server, the end of the handshake; -1 none
@@ -114,6 +115,7 @@ class Laid:
     clear: int  # how many precede them
     reason: Integers  # of each, the reason to be shown
     tunnels: dict[int, Tunnel] = field(default_factory=dict)
+    unopened: list[int] = field(default_factory=list)  # sessions whose connections the keys name, and do not open
 
 
 def begun_at(state: NDArray[Any]) -> NDArray[np.int64]:
@@ -123,21 +125,32 @@ def begun_at(state: NDArray[Any]) -> NDArray[np.int64]:
 
 
 def lay(
-    store: Store, segments: NDArray[np.int64], state: NDArray[np.int64], streams: NDArray[np.int64], log: KeyLog
-) -> Laid | None:
-    """Decrypt the sessions of a share for which the log has keys, and bring `streams` up to date; None where there are none."""
+    buf: Octets,
+    store: Appended,
+    segments: NDArray[np.int64],
+    state: NDArray[np.int64],
+    streams: NDArray[np.int64],
+    log: KeyLog,
+) -> Laid:
+    """Decrypt the sessions of a share for which the log has keys, and bring `streams` up to date."""
     begun = begun_at(state)
     behind: list[NDArray[np.int64]] = []  # segments, the place of each in the order of handing over in a last column
     before: list[NDArray[np.int64]] = []
     tunnels: dict[int, Tunnel] = {}
+    unopened: list[int] = []
     number = np.arange(len(segments))
     for session in np.flatnonzero((begun >= 0).any(axis=1)).tolist():
         mine = np.flatnonzero(segments[:, layout.STREAM] >> 1 == session)
         places = [mine[segments[mine, layout.STREAM] & 1 == side] for side in (0, 1)]
-        layers = [Layer(Captured(store.buf, segments[places[side]]), int(begun[session, side])) for side in (0, 1)]
+        streams_ = [Captured(buf, segments[places[side]]) for side in (0, 1)]
+        if state[session, st.TLS_DUE] == 1:
+            begun[session] = [_with_hole(streams_[side], int(begun[session, side])) for side in (0, 1)]
+        layers = [Layer(streams_[side], int(begun[session, side])) for side in (0, 1)]
         said = read_said(*layers)
         opened = open_connection(layers[0], layers[1], said, log)
         if opened is None:
+            if said.client_random in log.secrets:
+                unopened.append(session)
             continue
         first = state[session, [st.CLIENT_BEGIN, st.SERVER_BEGIN]]
         asked = bool((begun[session] > first).any() or state[session, st.TLS_DUE] == 1)
@@ -146,7 +159,7 @@ def lay(
         behind.append(texts)
         tunnels[session] = tunnel
     if not tunnels:
-        return None
+        return Laid(segments, len(segments), segments[:, layout.REASON], tunnels, unopened)
     others = ~np.isin(segments[:, layout.STREAM] >> 1, list(tunnels))
     first = np.concatenate([np.column_stack([segments[others], number[others]]), *before])
     first = first[np.argsort(first[:, -1], kind="stable")]
@@ -155,15 +168,15 @@ def lay(
     _linked(table, streams, list(tunnels))
     reason = table[:, layout.REASON].copy()
     table[:, layout.REASON] = np.where(reason == layout.SNAPLEN, layout.SNAPLEN, layout.LOST)
-    return Laid(table, len(first), reason, tunnels)
+    return Laid(table, len(first), reason, tunnels, unopened)
 
 
 def _session(
-    store: Store, segments: NDArray[np.int64], places: list[Integers], opened: Opened, *, asked: bool
+    store: Appended, segments: NDArray[np.int64], places: list[Integers], opened: Opened, *, asked: bool
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], Tunnel]:
     """The segments of a session before TLS and under it, each with its place in the order of handing over as the last item."""
     rows = [segments[place] for place in places]
-    kept, texts, ends, sizes = [], [], [], []
+    kept, made = [], []
     for side in (0, 1):
         begin = opened.layers[side].begin
         begin = begin if begin >= 0 else CLEAR_AT
@@ -171,32 +184,67 @@ def _session(
         prefix = np.column_stack([mine, places[side]])[mine[:, layout.OFFSET] < begin]
         if len(prefix):
             prefix[-1, layout.LENGTH] = min(prefix[-1, layout.LENGTH], begin - prefix[-1, layout.OFFSET])
-        made = _texts(store, mine, places[side], opened, side)
         kept.append(prefix)
-        texts.append(made[:, :-1])
-        ends.append(made[:, -1])
-        sizes.append(made[:, layout.LENGTH])
+        made.append(_texts(store, mine, places[side], opened, side))
+    if asked:
+        server = 1 - int(opened.said.swapped)
+        made[server] = _in_turn(made[server], made[1 - server])
+    texts = []
+    for side in (0, 1):
+        size = made[side][:, layout.LENGTH]
+        made[side][:, layout.OFFSET] = opened.layers[side].begin + np.cumsum(size) - size
+        texts.append(made[side][:, : PLACE + 1].copy())
     for table in (*kept, *texts):
-        for side in (0, 1):  # what the sender of `side` had seen of the peer
-            peer, mine = 1 - side, table[:, layout.STREAM] & 1 == side
-            begin = opened.layers[peer].begin
-            if begin < 0:
-                continue
-            acked = table[mine, layout.ACKED]
-            total = np.concatenate([[0], np.cumsum(sizes[peer])])
-            seen = begin + total[np.searchsorted(ends[peer], acked, side="right")]
-            table[mine, layout.ACKED] = np.where(acked > begin, seen, acked)
+        for side in (0, 1):
+            mine = table[:, layout.STREAM] & 1 == side
+            table[mine, layout.ACKED] = _seen(made[1 - side], opened.layers[1 - side].begin, table[mine, layout.ACKED])
     text = np.concatenate(texts)
     text = text[np.argsort(text[:, -1], kind="stable")]
     tunnel = Tunnel(
         (halved(rows[0]), halved(rows[1])), (opened.layers[0].begin, opened.layers[1].begin), asked, opened.version, opened.suite,
-        opened.said.client_random or b"", (opened.seen(0), opened.seen(1)), _shaken(rows, opened),
+        opened.said.client_random or b"", (opened.seen(0), opened.seen(1)), (_over(made[0]), _over(made[1])), _shaken(rows, opened),
     )  # fmt: skip
     return np.concatenate(kept), text, tunnel
 
 
-def _texts(store: Store, rows: NDArray[np.int64], places: Integers, opened: Opened, side: int) -> NDArray[np.int64]:
-    """The segments of one side's pieces; behind the fields, the place of each in the order, and where it ends in the stream."""
+def _seen(peer: NDArray[np.int64], begin: int, acked: Integers) -> Integers:
+    """How much of what the peer said its receiver had, who had these many octets of its stream.
+
+    A record counts when it is whole; of a hole, in which several may have been, its share.
+    """
+    if begin < 0 or not len(peer):
+        return np.where((begin >= 0) & (acked > begin), begin, acked)
+    total = np.concatenate([[0], np.cumsum(peer[:, layout.LENGTH])])
+    n = np.searchsorted(peer[:, ENDS], acked, side="right")
+    at_hand = peer[np.minimum(n, len(peer) - 1)]
+    part = (
+        np.maximum(acked - at_hand[:, BEGINS], 0) * at_hand[:, layout.LENGTH] // (at_hand[:, ENDS] - at_hand[:, BEGINS])
+    )
+    part = np.where((n < len(peer)) & (at_hand[:, layout.POS] < 0), part, 0)
+    return np.where(acked > begin, begin + total[n] + part, acked)
+
+
+def _with_hole(stream: Captured, begin: int) -> int:
+    """Where TLS begins when a hole lies in front of what was recognised as TLS: with the hole, if the 220 precedes it."""
+    hole = stream.hole_before(begin)
+    if hole < 0:
+        return begin
+    said = bytes(stream.read(max(hole - LINE, 0), min(hole, LINE)))
+    return hole if said.endswith(b"\n") and said[:-1].split(b"\n")[-1].startswith(b"220") else begin
+
+
+def _in_turn(made: NDArray[np.int64], client: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Of the server's segments behind STARTTLS those that can be of the conversation: the client speaks first (RFC 3207 4.2).
+
+    What is lost before are tickets, or the end of the handshake.
+    """
+    said = client[client[:, layout.POS] >= 0, PLACE]
+    first = int(said[0]) if len(said) else CLEAR_AT
+    return made[(made[:, layout.POS] >= 0) | (made[:, PLACE] >= first)]
+
+
+def _texts(store: Appended, rows: NDArray[np.int64], places: Integers, opened: Opened, side: int) -> NDArray[np.int64]:
+    """The segments of one side's pieces, with PLACE, BEGINS and ENDS."""
     begin = opened.layers[side].begin
     made: list[tuple[int, int, int, int, int]] = []  # begin, end, pos, size, reason
     if begin >= 0:
@@ -218,7 +266,7 @@ def _texts(store: Store, rows: NDArray[np.int64], places: Integers, opened: Open
             if pos < 0 and not piece.exact:
                 reason |= layout.GUESSED
             made.append((piece.begin, piece.end, pos, max(piece.size, 1), reason))
-    table = np.zeros((len(made), layout.SEGMENT_FIELDS + 2), np.int64)
+    table = np.zeros((len(made), layout.SEGMENT_FIELDS + 3), np.int64)
     if not made:
         return table
     start, end, pos, size, reason = np.array(made, np.int64).T
@@ -229,14 +277,18 @@ def _texts(store: Store, rows: NDArray[np.int64], places: Integers, opened: Open
     latest = np.maximum.reduceat(np.append(packet, -1), np.column_stack([first, last + 1]).reshape(-1))[::2]
     table[:, layout.STREAM] = rows[0, layout.STREAM]
     table[:, layout.PACKET] = np.where(pos >= 0, latest, rows[last, layout.PACKET])
-    table[:, layout.OFFSET] = begin + np.cumsum(size) - size
     table[:, layout.POS] = pos
     table[:, layout.LENGTH] = size
     table[:, layout.ACKED] = np.where((pos >= 0) | (reason & 3 == layout.UNREAD), rows[first, layout.ACKED], -1)
     table[:, layout.REASON] = reason
-    table[:, -2] = places[last]
-    table[:, -1] = end
+    table[:, PLACE], table[:, BEGINS], table[:, ENDS] = places[last], start, end
     return table
+
+
+def _over(made: NDArray[np.int64]) -> int:
+    """Where among a side's segments those begin that follow TLS."""
+    clear = np.flatnonzero(made[:, layout.REASON] == IN_CLEAR)
+    return int(made[clear[0], layout.OFFSET]) if len(clear) else -1
 
 
 def _as_captured(rows: NDArray[np.int64], begin: int, end: int) -> list[tuple[int, int, int, int, int]]:
@@ -245,7 +297,7 @@ def _as_captured(rows: NDArray[np.int64], begin: int, end: int) -> list[tuple[in
     for offset, pos, size in rows[:, [layout.OFFSET, layout.POS, layout.LENGTH]].tolist():
         low, high = max(offset, begin), min(offset + size, end)
         if low < high and pos >= 0:
-            found.append((low, high, pos + low - offset, high - low, 0))
+            found.append((low, high, pos + low - offset, high - low, IN_CLEAR))
     return found
 
 

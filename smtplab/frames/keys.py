@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import pathlib
+import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from smtplab.errors import CaptureError
+from smtplab.errors import CaptureError, CaptureWarning
 from smtplab.tls.keylog import KeyLog
 
 LONGEST = 1 << 16  # octets of a file read as one line, where it has no line ends
@@ -19,6 +21,7 @@ class Keys:
     path: str | None = None
     embedded: bool = True
     beside: KeyLog = field(default_factory=KeyLog)  # what was read of the file
+    used: bool = False  # whether a session was decrypted with it
 
     @classmethod
     def named(cls, keylog: str | os.PathLike[str] | bool | None) -> Keys:
@@ -34,6 +37,23 @@ class Keys:
         if not pathlib.Path(path).is_file():
             raise CaptureError("no such file: expected a TLS key log", file=path)
         return cls(path)
+
+    def note(self, randoms: Iterable[bytes]) -> None:
+        """Sessions of these client randoms were decrypted."""
+        self.used = self.used or not self.beside.secrets.keys().isdisjoint(randoms)
+
+    def warn(self, stacklevel: int) -> None:
+        """Say it where the file was of no use, in one sentence."""
+        if self.path is None or self.used:
+            return
+        count, junk = len(self.beside.secrets), self.beside.junk
+        if count:
+            what = (
+                f"names {count} connection{'s' if count != 1 else ''}, none of which could be decrypted in this capture"
+            )
+        else:
+            what = "has no TLS key in it" + (f", only {junk} lines that are none" if junk else "")
+        warnings.warn(CaptureWarning(f"{self.path} {what}"), stacklevel=stacklevel + 1)
 
     def log(self, secrets: list[bytes]) -> KeyLog:
         """All keys: the file's as it is now, and those found in captures, which count where both name a connection."""

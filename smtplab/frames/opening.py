@@ -97,7 +97,9 @@ def open(
         from smtplab.frames.reading import Reading
 
         with _Progress(source, show) as tick:
-            return Reading.of(source, Wanted(**limits), secrets=secrets, tick=tick, keys=keys)  # type: ignore[arg-type]
+            made = Reading.of(source, Wanted(**limits), secrets=secrets, tick=tick, keys=keys)  # type: ignore[arg-type]
+        keys.warn(stacklevel=3)
+        return made
 
     def convert(folder: pathlib.Path) -> None:
         from smtplab.frames import first_start
@@ -107,6 +109,7 @@ def open(
         from smtplab.frames import converting
 
         converting.convert(source, Wanted(**limits), folder, secrets=secrets, tick=lambda: None, keys=keys)  # type: ignore[arg-type]
+        keys.warn(stacklevel=3)
 
     if follow and (not isinstance(source, (str, os.PathLike)) or str(source) == "-"):
         raise ValueError("follow=True wants the path of a file that grows")

@@ -56,6 +56,7 @@ class Reading:
         tick()
         self.keys = keys or Keys()
         self.lines: Lines = read_lines(packets_, wanted, found, gathered, self.keys.log(packets_.secrets))
+        self.keys.note(tunnel.client_random for tunnel in self.lines.tunnels.values())
         give_back()
         tick()
         self.wire = Wire(self.lines, secrets=secrets)

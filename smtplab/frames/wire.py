@@ -251,11 +251,13 @@ class Wire:
         if self.lines.tunnels:
             first = rows[st.FIRST_SEGMENT]
             segment = self.lines.segments.rows[first]
-            begun = np.full((self.lines.sessions, 2), np.iinfo(np.int64).max, np.int64)
+            never = np.iinfo(np.int64).max
+            begun, over = (np.full((self.lines.sessions, 2), never, np.int64) for _ in range(2))
             for session, tunnel in self.lines.tunnels.items():
-                begun[session] = [begin if begin >= 0 else np.iinfo(np.int64).max for begin in tunnel.begun]
-            stream = segment[:, layout.STREAM]
-            found = segment[:, layout.OFFSET] >= begun[stream >> 1, stream & 1]
+                begun[session] = [begin if begin >= 0 else never for begin in tunnel.begun]
+                over[session] = [end if end >= 0 else never for end in tunnel.over]
+            side = segment[:, layout.STREAM] >> 1, segment[:, layout.STREAM] & 1
+            found = (segment[:, layout.OFFSET] >= begun[side]) & (segment[:, layout.OFFSET] < over[side])
         return found
 
     @cached_property

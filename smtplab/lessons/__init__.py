@@ -1,6 +1,7 @@
 """The lessons' questions, asked and answered from whatever capture is loaded, and the stage on which answers light up."""
 
 from smtplab.lessons.asking import ask, predict
+from smtplab.lessons.broken import broken
 from smtplab.lessons.checking import Verdict, check, current, example, use
 from smtplab.lessons.question import Question
 from smtplab.lessons.questions import QUESTIONS
@@ -11,6 +12,7 @@ __all__ = [
     "Question",
     "Verdict",
     "ask",
+    "broken",
     "check",
     "choose",
     "current",

@@ -27,7 +27,7 @@ def ask(name: str) -> Any:
         control = RadioButtons(options=list(question.choices), value=None)
     else:
         control = Text(description="Answer")
-    return _box(question.text, control, lambda answer: _told(name, answer))
+    return asked_in_a_box(question.text, control, lambda answer: _told(name, answer))
 
 
 def predict(session: Session, number: int) -> Any:
@@ -57,7 +57,7 @@ def predict(session: Session, number: int) -> Any:
             light(f"reply-{number}")
         return f"{verdict}: the server said {said}", f"reply-{number}"
 
-    return _box(f"Which code will the server send {asked}?", Text(description="Code"), told)
+    return asked_in_a_box(f"Which code will the server send {asked}?", Text(description="Code"), told)
 
 
 def _told(name: str, answer: str) -> tuple[str, str]:
@@ -65,7 +65,7 @@ def _told(name: str, answer: str) -> tuple[str, str]:
     return verdict.words, verdict.key
 
 
-def _box(words: str, control: Any, told: Any) -> Any:
+def asked_in_a_box(words: str, control: Any, told: Any) -> Any:
     """Question, control, button and a line of text, in a box that a reader without a kernel meets as the question."""
     from ipywidgets import Button, Label
 

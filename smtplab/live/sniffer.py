@@ -64,6 +64,11 @@ class Sniffer:
         return bool(self._sockets)
 
     @property
+    def listening(self) -> bool:
+        """Whether it runs, and no interface went away meanwhile."""
+        return self.running and bool(self._sniffer.running)
+
+    @property
     def packets(self) -> int:
         """How many packets came."""
         return self._packets + sum(int(one.packets) for one in self._sockets)

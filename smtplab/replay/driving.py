@@ -16,35 +16,47 @@ from smtplab.replay.player import Player
 S = TypeVar("S")
 
 
-async def play(player: Player, addresses: list[Resolved], timeout: float) -> None:
-    """Play to the end on a connection of its own; what goes wrong with the server stands in `played.stopped`."""
-    talk = player.talk
+async def play(player: Player, addresses: list[Resolved], timeout: float, door: asyncio.Semaphore) -> None:
+    """Play to the end on a connection of its own; what goes wrong with the server stands in `played.stopped`.
+
+    Only so many may be at the `door`, connecting and waiting for the greeting: a server that accepts more slowly than it is
+    connected to forgets some (their last ACK finds its queue full), and they would wait for a greeting that never comes.
+    """
+    talk, outside = player.talk, False
+    await door.acquire()
     try:
-        made, began, at = await reached(addresses, timeout)
-    except ConversationError as error:
-        player.failed(error)
-        return
-    talk.connected(endpoint(made.getsockname()), endpoint(made.getpeername()), began=began, at=at)
-    line = AsyncLine(talk)
-    try:
-        await asyncio.get_running_loop().create_connection(lambda: line, sock=made)
-    except BaseException:
-        made.close()
-        raise
-    steps = player.run()
-    answer: bool | ConversationError | None = None
-    try:
-        while (step := told(steps, answer)) is not None:
-            if isinstance(step, Before):
-                answer = True
-                continue
-            try:
-                answer = await line.take(step)
-            except ConversationError as error:
-                answer = error
+        try:
+            made, began, at = await reached(addresses, timeout)
+        except ConversationError as error:
+            player.failed(error)
+            return
+        talk.connected(endpoint(made.getsockname()), endpoint(made.getpeername()), began=began, at=at)
+        line = AsyncLine(talk)
+        try:
+            await asyncio.get_running_loop().create_connection(lambda: line, sock=made)
+        except BaseException:
+            made.close()
+            raise
+        steps = player.run()
+        answer: bool | ConversationError | None = None
+        try:
+            while (step := told(steps, answer)) is not None:
+                if isinstance(step, Before):
+                    if not outside:
+                        door.release()
+                        outside = True
+                    answer = True
+                    continue
+                try:
+                    answer = await line.take(step)
+                except ConversationError as error:
+                    answer = error
+        finally:
+            if talk.open:
+                line.hang_now()
     finally:
-        if talk.open:
-            line.hang_now()
+        if not outside:
+            door.release()
 
 
 def play_until(steps: Play, line: Line, answer: bool | ConversationError | None) -> Before | None:

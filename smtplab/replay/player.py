@@ -330,6 +330,9 @@ class Player(Exchanging):
 
     def _left(self) -> None:
         """What was not reached is told, too."""
+        for one in self.played.done:
+            if one.sent_at is None:
+                one.why = one.why or self.played.stopped or "not reached"
         known = {id(one.step) for one in self.played.done}
         for step in self.steps:
             if step.what in SENT and id(step) not in known and step.number not in self._played_answers:

@@ -24,6 +24,9 @@ from smtplab.replay.script import Script
 from smtplab.replay.settings import Settings, settings
 
 AT_ONCE = 1000
+AT_THE_DOOR = (
+    100  # connections at a time that were not greeted yet: they fit into any server's queue (128 are the least common)
+)
 FOREVER = 1e9  # seconds: each step has a timeout of its own
 
 
@@ -36,6 +39,7 @@ def replay(
     times: Any = 1,
     secrets: bool = False,
     progress: bool | None = None,
+    recording: Recording | None = None,
     **options: Any,
 ) -> Replayed:
     """Play the client's side to a server, waiting for replies as the recorded client did.
@@ -74,6 +78,8 @@ def replay(
         Show what AUTH sends in `.capture`.
     progress
         True or False; None shows a bar for several sessions where someone can see it.
+    recording
+        Where the new conversations are kept, for who wants them also after Ctrl-C.
 
     Returns
     -------
@@ -93,7 +99,7 @@ def replay(
         raise ValueError(f"at_once={at_once!r}: allowed are whole numbers from 1 to {AT_ONCE}")
     how = settings_of(options, host)
     addresses = resolve(host, port, allow=allow)
-    recording = Recording(secrets=secrets)
+    recording = recording if recording is not None else Recording(secrets=secrets)
     recipients = Recipients(keep=how.keep_recipients)
     players = [player_of(script, how, recipients, recording, (host, port)) for script in scripts]
     background = Background("smtplab replay")
@@ -103,7 +109,7 @@ def replay(
     finally:
         background.stop()
     result = Replayed(what if isinstance(what, (Session, Cassette)) else None, players, recording, (host, port))
-    if not many and players[0].talk.number is None:
+    if all(player.talk.number is None for player in players):
         error = ConversationError(players[0].played.stopped.removeprefix("the server "), peer=f"{host}:{port}")
         error.recording = recording
         raise error
@@ -123,7 +129,7 @@ def player_of(
 
 async def _all(players: list[Player], addresses: list[Resolved], timeout: float, at_once: int, show: bool) -> None:
     """All players, at most so many at a time."""
-    gate = asyncio.Semaphore(at_once)
+    gate, door = asyncio.Semaphore(at_once), asyncio.Semaphore(AT_THE_DOOR)
     bar: Any = None
     if show:
         from tqdm.auto import tqdm
@@ -132,7 +138,7 @@ async def _all(players: list[Player], addresses: list[Resolved], timeout: float,
 
     async def one(player: Player) -> None:
         async with gate:
-            await play(player, addresses, timeout)
+            await play(player, addresses, timeout, door)
         if bar is not None:
             bar.update()
 

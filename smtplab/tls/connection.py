@@ -7,11 +7,22 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from smtplab.tls.ciphers import cipher_of
-from smtplab.tls.epochs import Epochs, epochs_of, guesses
-from smtplab.tls.handshake import HEADER, MOST, TLS_1_3, Handshake, Stream, read_handshake
-from smtplab.tls.hello import RECORD_LIMIT
+from smtplab.tls.epochs import epochs_of, guesses
+from smtplab.tls.handshake import MOST, TLS_1_3, Handshake, Stream, read_handshake
 from smtplab.tls.keylog import KeyLog
-from smtplab.tls.side import APPLICATION, TEXT, UNREAD, Piece, Seen, Side
+from smtplab.tls.records import (
+    APPLICATION,
+    HEADER,
+    LOOKED_AT,
+    TEXT,
+    UNREAD,
+    WINDOW,
+    Piece,
+    edge_to_edge,
+    heads,
+    is_head,
+)
+from smtplab.tls.side import Seen, Side
 
 
 class Layer(NamedTuple):
@@ -61,19 +72,16 @@ def open_connection(client: Layer, server: Layer, said: Handshake, log: KeyLog) 
         return None
     layers = client, server
     for version, suite in guesses(said, secrets):
-        epochs = epochs_of(said, version, suite, secrets)
-        if said.swapped:
-            epochs = epochs[1], epochs[0]
 
         def side(number: int) -> Side | None:
-            keys: Epochs | None = epochs[number]  # noqa: B023 - called at once
+            # the keys anew each time: those of TLS 1.0 remember the record before
+            keys = epochs_of(said, version, suite, secrets)[number ^ int(said.swapped)]  # noqa: B023 - called at once
             layer = layers[number]
             if keys is None or layer.begin < 0:
                 return None
             modern = version >= TLS_1_3  # noqa: B023
-            return Side(
-                layer.stream, layer.begin, keys, modern=modern, early=said.early and number == int(said.swapped)
-            )
+            early = said.early and number == int(said.swapped)
+            return Side(layer.stream, layer.begin, keys, modern=modern, early=early)
 
         both: list[Side | None] = []
         for number in (0, 1):  # keys that open nothing are none
@@ -92,11 +100,25 @@ def unread(layer: Layer, overhead: int) -> Iterator[Piece]:
     at, stream = layer.begin, layer.stream
     while 0 <= at < stream.end:
         head = bytes(stream.read(at, HEADER))
-        size = int.from_bytes(head[3:], "big")
-        behind = at + HEADER + size
-        if len(head) < HEADER or head[1] != 3 or size > RECORD_LIMIT or behind > stream.end:
-            yield Piece(UNREAD, at, stream.end, max(stream.end - at - HEADER - overhead, 1), exact=False)
-            return
-        if head[0] == APPLICATION:
-            yield Piece(UNREAD, at, behind, max(size - overhead, 1), exact=False)
-        at = behind
+        behind = at + HEADER + int.from_bytes(head[3:], "big")
+        if not is_head(head) or behind > stream.end:
+            found = chained(stream, at)
+            yield Piece(UNREAD, at, found, max(found - at - HEADER - overhead, 1), exact=False)
+            at = found
+        else:
+            if head[0] == APPLICATION:
+                yield Piece(UNREAD, at, behind, max(behind - at - HEADER - overhead, 1), exact=False)
+            at = behind
+
+
+def chained(stream: Stream, at: int) -> int:
+    """Where behind `at` records begin again, told by their heads, which stand edge to edge; the stream's end where nowhere."""
+    here, looked = stream.resumes(at + 1), 0
+    while here < stream.end and looked < LOOKED_AT:
+        run = stream.read(here, WINDOW)
+        for place in heads(run):
+            if here + place > at and edge_to_edge(run, place):
+                return here + place
+        looked += len(run)
+        here = stream.resumes(here + max(len(run), 1))
+    return stream.end

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from smtplab.tls import hello
+from smtplab.tls.records import CHANGE_CIPHER, HANDSHAKE, HEADER
 
-HANDSHAKE, CHANGE_CIPHER = 22, 20
 CLIENT_HELLO, SERVER_HELLO = 1, 2
 TLS_1_3 = 0x0304
-HEADER = 5  # octets of a record's header (RFC 8446 5.1)
 MOST = 1 << 18  # octets of a stream in which its clear messages are looked for: a chain of certificates takes some KiB
 
 

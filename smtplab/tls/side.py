@@ -7,38 +7,36 @@ last record opened and the one found is a hole, of known size where the cipher l
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from smtplab.tls.epochs import Epochs
-from smtplab.tls.handshake import CHANGE_CIPHER, HANDSHAKE, HEADER, Stream
+from smtplab.tls.handshake import Stream
 from smtplab.tls.hello import RECORD_LIMIT
 from smtplab.tls.protection import Opened, Protection
+from smtplab.tls.records import (
+    ALERT,
+    APPLICATION,
+    CHANGE_CIPHER,
+    CLEAR,
+    HANDSHAKE,
+    HEADER,
+    LOOKED_AT,
+    LOST,
+    TEXT,
+    UNREAD,
+    WINDOW,
+    Piece,
+    edge_to_edge,
+    heads,
+    is_head,
+)  # fmt: skip
 
-ALERT, APPLICATION, HEARTBEAT = 21, 23, 24
 CLIENT_HELLO, TICKET, END_OF_EARLY, FINISHED, KEY_UPDATE, HELLO_REQUEST = 1, 4, 5, 20, 24, 0
 CLOSE_NOTIFY = 0
-WINDOW = 1 << 20  # octets looked at together
 MOST_NUMBERS = 1024  # that a record behind a hole is tried with, as far as the hole has room for so many
 PATIENCE = 32  # records in a row that do not open before a side is given up
 EFFORT = 1 << 23  # octets that are opened in vain, and as many as the side has
-LOOKED_AT = 1 << 20  # octets behind a hole in which a record is looked for
-_HEAD = re.compile(rb"(?s)[\x14-\x18]\x03[\x00-\x04]")
-
-TEXT, LOST, UNREAD, CLEAR = range(4)  # kinds of pieces
-
-
-class Piece(NamedTuple):
-    """What lies between two offsets of the side's stream."""
-
-    kind: int  # TEXT opened; LOST not captured; UNREAD captured, not opened; CLEAR what follows TLS
-    begin: int
-    end: int
-    size: int  # octets of the conversation; of a hole as far as that is known
-    octets: bytes = b""  # TEXT: the first `size` of them
-    exact: bool = True  # whether the size is known
 
 
 @dataclass(slots=True)
@@ -81,8 +79,8 @@ class Side:
             if at + HEADER > base + len(window):
                 window, base = self._stream.read(at, WINDOW), at
             head = bytes(window[at - base : at - base + HEADER])
-            size = int.from_bytes(head[3:], "big") if len(head) == HEADER else -1
-            sound = size >= 0 and _HEAD.match(head) is not None and size <= RECORD_LIMIT
+            size = int.from_bytes(head[3:], "big")
+            sound = is_head(head)
             if sound and at + HEADER + size > base + len(window):
                 window, base = self._stream.read(at, WINDOW), at
             place = at - base + HEADER
@@ -112,7 +110,7 @@ class Side:
                     yield Piece(CLEAR, begin, stop, stop - begin)
                 return
             since = at if since < 0 else since
-            found = self._search(at, behind if sound else -1, since)
+            found = self._search(at, behind if sound else -1)
             if found < 0:
                 break
             at = found
@@ -120,9 +118,7 @@ class Side:
             yield from self._rest(since)
 
     def _is_plain(self, kind: int) -> bool:
-        if self._modern:
-            return kind != APPLICATION
-        return self._epoch < 0
+        return kind != APPLICATION and (self._modern or self._epoch < 0)
 
     def _plain(self, kind: int, fragment: memoryview) -> None:
         if kind == CHANGE_CIPHER and not self._modern:
@@ -170,49 +166,23 @@ class Side:
 
     # --- behind what is missing
 
-    def _search(self, at: int, behind: int, since: int) -> int:
-        """Where the next record begins that can be opened, or may be; `behind`: the end of the one at hand, if it has a head."""
+    def _search(self, at: int, behind: int) -> int:
+        """Where the next record begins or seems to; `behind`: the end of the one at hand, if it has a head."""
         stream, end = self._stream, self._stream.end
-        if behind >= 0 and behind <= end and bytes(stream.read(behind, 1)):
-            head = bytes(stream.read(behind, HEADER))
-            if _HEAD.match(head):
-                if self._keys is not None:
-                    self._keys.pass_over(None)
-                return behind
         if self._keys is not None:
             self._keys.pass_over(None)
-        here = stream.resumes(at + 1 if bytes(stream.read(at, 1)) else at)
+        if 0 <= behind < end and is_head(bytes(stream.read(behind, HEADER))):
+            return behind
+        here = stream.resumes(at + 1 if len(stream.read(at, 1)) else at)
         looked = 0
         while here < end and looked < LOOKED_AT and self._effort > 0:
             run = stream.read(here, WINDOW)
-            for found in _HEAD.finditer(run):
-                place = found.start()
-                if place >= LOOKED_AT:
-                    break
-                if self._may_begin(run, place, here + place, since):
+            for place in heads(run):
+                if edge_to_edge(run, place):
                     return here + place
             looked += len(run)
             here = stream.resumes(here + max(len(run), 1))
         return -1
-
-    def _may_begin(self, run: memoryview, place: int, at: int, since: int) -> bool:
-        """Whether a record begins at this place: one that opens, or one behind which others stand, edge to edge."""
-        head = bytes(run[place : place + HEADER])
-        if len(head) < HEADER:
-            return False
-        size = int.from_bytes(head[3:], "big")
-        if not 0 < size <= RECORD_LIMIT:
-            return False
-        behind = place + HEADER + size
-        edge = place
-        for _ in range(3):
-            if edge + HEADER > len(run):
-                break
-            head_there = bytes(run[edge : edge + HEADER])
-            if not _HEAD.match(head_there) or int.from_bytes(head_there[3:], "big") > RECORD_LIMIT:
-                return False
-            edge += HEADER + int.from_bytes(head_there[3:], "big")
-        return behind <= len(run) or edge > len(run)
 
     def _hole(self, since: int, at: int) -> Iterator[Piece]:
         """What lies between the last record opened and the one just opened at `at`, whose number says how many were lost."""
@@ -220,7 +190,8 @@ class Side:
         keys = self._keys
         if keys is None or self._epoch < self._epochs.application:
             return  # a part of the handshake
-        if ahead and skipped == 0 and self._epoch == self._epochs.application:
+        first = 0 if self._modern else 1  # the number of the first record of an epoch that may carry the conversation
+        if ahead and skipped <= first and self._epoch == self._epochs.application:
             return  # all that is missing is the handshake's end
         size = at - since - (skipped * (HEADER + keys.overhead) if ahead == 0 else HEADER + keys.overhead)
         if size > 0 or (ahead == 0 and skipped):
