@@ -96,16 +96,17 @@ class SceneView(anywidget.AnyWidget):
 
     def _put(self, picture: Drawing, selected: str) -> None:
         self.picture, self._turning = picture, True
-        # One message for all of it: the painter never sees the steps of one session with the rows of another.
-        with self.hold_sync():
-            self.selected, self.step = "", -1
-            for name, value in _state(picture).items():
-                setattr(self, name, value)
-            known = {item.key for item in picture.stage.items}.union(
-                self.steps, picture.pages.of if picture.pages else ()
-            )
-            self.selected = selected if selected in known else ""
-        self._turning = False
+        try:
+            # One message for all of it: the painter never sees the steps of one session with the rows of another.
+            with self.hold_sync():
+                self.selected, self.step = "", -1
+                for name, value in _state(picture).items():
+                    setattr(self, name, value)
+                known = {item.key for item in picture.stage.items}
+                known.update(self.steps, picture.pages.of if picture.pages else ())
+                self.selected = selected if selected in known else ""
+        finally:
+            self._turning = False
 
     @traitlets.observe("page")
     def _turn(self, change: Any) -> None:
