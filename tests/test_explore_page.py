@@ -61,7 +61,6 @@ def test_a_click_shows_a_session_and_nothing_leaves_the_machine(
             stage = page.locator(".smtplab-stage:visible")
             tall, high = stage.evaluate("stage => [stage.scrollHeight, stage.clientHeight]")
             assert tall <= high or tab == "bytes", f"{tab} is seen whole on a laptop's screen"
-            assert visit.audit(".smtplab-explorer") == []
         page.select_option(".smtplab-pace", "100")
         page.click('button[data-act="play"]')
         page.wait_for_selector('.smtplab-said:has-text("step 13 of 13")')
