@@ -58,10 +58,9 @@ def test_a_click_shows_a_session_and_nothing_leaves_the_machine(
         for tab, seen in (("states", "States"), ("bytes", "Octets"), ("timeline", "Timeline")):
             page.click(f'.lm-TabBar-tab:has-text("{tab}")')
             page.wait_for_selector(f'svg[aria-label^="{seen} of session 5:"]')
-            stage = page.locator(".smtplab-stage", visible=True)
+            stage = page.locator(".smtplab-stage:visible")
             tall, high = stage.evaluate("stage => [stage.scrollHeight, stage.clientHeight]")
             assert tall <= high or tab == "bytes", f"{tab} is seen whole on a laptop's screen"
-            assert visit.audit(".smtplab-explorer") == []
         page.select_option(".smtplab-pace", "100")
         page.click('button[data-act="play"]')
         page.wait_for_selector('.smtplab-said:has-text("step 13 of 13")')

@@ -95,7 +95,7 @@ def test_pages_are_turned_and_follow_what_is_selected() -> None:
     view.step = 0
     assert view.page == 0, "the page of what is selected"
     view.page = 1
-    assert view.selected == view.steps[0], "turning pages leaves the mark where it is"
+    assert (view.page, view.selected) == (1, view.steps[0]), "turning pages leaves the mark where it is"
     view.step = len(view.steps) - 1
     assert view.page == picture.pages.of[view.selected]
     with pytest.raises(traitlets.TraitError, match=f"pages 0 to {view.pages - 1}"):

@@ -30,6 +30,7 @@ CELLS = [
     "times",
     "explorer = cap.explore()\nexplorer",
     "session.transcript()",
+    "paged = session.ladder(rows=6).interact()\npaged",
 ]
 LADDER, STATES, OCTETS, TIMES = (f".jp-Notebook .jp-Cell:nth-child({n}) .smtplab-scene" for n in (2, 3, 4, 5))
 EXPLORER = ".jp-Notebook .jp-Cell:nth-child(6)"
@@ -250,6 +251,25 @@ def test_saved_and_opened_by_a_stranger_without_a_kernel(ran: Visit, lab: Lab, b
         assert visit.page.get_by_text("Loading widget").count() == 0
         assert visit.outside == []
     path.unlink()
+
+
+def test_keys_go_on_over_the_edge_of_a_page(ran: Visit) -> None:
+    where = ".jp-Notebook .jp-Cell:nth-child(8) .smtplab-scene"
+    said = ran.page.locator(f"{where} .smtplab-pages .smtplab-said")
+    for key, page in (("End", "page 1"), ("ArrowDown", "page 2"), ("ArrowUp", "page 1"), ("ArrowDown", "page 2")):
+        if key == "End":
+            ran.page.locator(f"{where} [role=option]").first.focus()
+        ran.page.keyboard.press(key)
+        said.filter(has_text=f"{page} of").wait_for(timeout=10_000)
+        ran.page.wait_for_function(
+            "where => document.querySelector(where + ' [aria-selected=true]') === document.activeElement", arg=where
+        )
+    first = ran.page.locator(f"{where} [role=option]").first
+    assert first.get_attribute("aria-selected") == "true", "the first row of the page that was entered"
+    assert ran.ask("paged.page, paged.selected") == f"(1, '{first.get_attribute('data-key')}')"
+    ran.page.locator(f"{where} button", has_text="next page").click()
+    said.filter(has_text="page 3 of").wait_for(timeout=10_000)
+    assert ran.audit(where) == []
 
 
 def test_illustrated_session_is_reached_by_keys_and_axe_finds_nothing_serious(

@@ -67,7 +67,7 @@ function render({ model, el }) {
   let sheet = {};
   let clock = 0;
   let shown = ""; // the session and the page that are painted
-  let entering = 0; // 1: a page was turned by going beyond the last row, -1: before the first
+  let entering = null; // a page was turned by keys: `by` 1 beyond the last row, -1 before the first, `from` what was painted then
   const calmly = matchMedia("(prefers-reduced-motion: reduce)");
 
   const steps = () => model.get("steps") || [];
@@ -85,7 +85,7 @@ function render({ model, el }) {
   function turn(by, entered) {
     const to = model.get("page") + by;
     if (to < 0 || to >= model.get("pages")) return;
-    entering = entered;
+    entering = entered ? { by: entered, from: model.get("scenes") } : null;
     model.set("page", to);
     model.save_changes();
   }
@@ -151,10 +151,10 @@ function render({ model, el }) {
     leaf.textContent = `page ${model.get("page") + 1} of ${pages}`;
     turners[0].setAttribute("aria-disabled", String(model.get("page") <= 0));
     turners[1].setAttribute("aria-disabled", String(model.get("page") >= pages - 1));
-    if (entering && rows.size) {
+    if (entering && entering.from !== scenes && rows.size) {
       const keys = [...rows.keys()];
-      const key = keys[entering > 0 ? 0 : keys.length - 1];
-      entering = 0;
+      const key = keys[entering.by > 0 ? 0 : keys.length - 1];
+      entering = null;
       select(key, true); // the mark follows it
     } else mark(true);
     if (atEnd) stage.scrollTop = stage.scrollHeight;
@@ -295,7 +295,7 @@ function render({ model, el }) {
   const calm = () => { root.dataset.still = String(calmly.matches); };
   model.on("change:scenes", renewed);
   model.on("change:selected", moved);
-  model.on("change:steps change:page change:pages", renewed);
+  model.on("change:steps", renewed);
   calmly.addEventListener("change", calm);
   const untheme = onTheme(() => { if (root.dataset.theme !== themeNow()) paint(); });
   const most = model.get("tallest");
@@ -309,7 +309,7 @@ function render({ model, el }) {
     calmly.removeEventListener("change", calm);
     model.off("change:scenes", renewed);
     model.off("change:selected", moved);
-    model.off("change:steps change:page change:pages", renewed);
+    model.off("change:steps", renewed);
   };
 }
 

@@ -67,7 +67,7 @@ class SceneView(anywidget.AnyWidget):
 
     def __init__(self, picture: Drawing, *, tallest: int = 0) -> None:
         """`picture` is shown; beyond a height of `tallest` px it scrolls, where that is not 0."""
-        self._again = picture.again
+        self._again, self._turning = picture.again, False
         self.picture = _turned(picture, 0)
         super().__init__(tallest=tallest, **_state(self.picture))
 
@@ -95,16 +95,18 @@ class SceneView(anywidget.AnyWidget):
         return self
 
     def _put(self, picture: Drawing, selected: str) -> None:
-        self.picture = picture
-        # One message for all of it: the painter never sees the steps of one session with the rows of another.
-        with self.hold_sync():
-            self.selected, self.step = "", -1
-            for name, value in _state(picture).items():
-                setattr(self, name, value)
-            known = {item.key for item in picture.stage.items}.union(
-                self.steps, picture.pages.of if picture.pages else ()
-            )
-            self.selected = selected if selected in known else ""
+        self.picture, self._turning = picture, True
+        try:
+            # One message for all of it: the painter never sees the steps of one session with the rows of another.
+            with self.hold_sync():
+                self.selected, self.step = "", -1
+                for name, value in _state(picture).items():
+                    setattr(self, name, value)
+                known = {item.key for item in picture.stage.items}
+                known.update(self.steps, picture.pages.of if picture.pages else ())
+                self.selected = selected if selected in known else ""
+        finally:
+            self._turning = False
 
     @traitlets.observe("page")
     def _turn(self, change: Any) -> None:
@@ -130,7 +132,8 @@ class SceneView(anywidget.AnyWidget):
     def _follow_selection(self, change: Any) -> None:
         self.step = self.steps.index(change["new"]) if change["new"] in self.steps else -1
         pages = self.picture.pages
-        if pages and pages.of.get(change["new"], pages.page) != pages.page:
+        # Not where a page was asked for: what is selected may then be on another.
+        if pages and not self._turning and pages.of.get(change["new"], pages.page) != pages.page:
             self.page = pages.of[change["new"]]
 
     @traitlets.observe("step")
