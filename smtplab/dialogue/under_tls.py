@@ -217,7 +217,9 @@ def _seen(peer: NDArray[np.int64], begin: int, acked: Integers) -> Integers:
     total = np.concatenate([[0], np.cumsum(peer[:, layout.LENGTH])])
     n = np.searchsorted(peer[:, ENDS], acked, side="right")
     at_hand = peer[np.minimum(n, len(peer) - 1)]
-    part = np.maximum(acked - at_hand[:, BEGINS], 0) * at_hand[:, layout.LENGTH] // (at_hand[:, ENDS] - at_hand[:, BEGINS])
+    part = (
+        np.maximum(acked - at_hand[:, BEGINS], 0) * at_hand[:, layout.LENGTH] // (at_hand[:, ENDS] - at_hand[:, BEGINS])
+    )
     part = np.where((n < len(peer)) & (at_hand[:, layout.POS] < 0), part, 0)
     return np.where(acked > begin, begin + total[n] + part, acked)
 
