@@ -285,6 +285,17 @@ LAYERS = _frame(
     ("decrypted", BOOL, "Whether the conversation could be read."),
 )  # fmt: skip
 
+# What `Session.records` gives.
+RECORDS = _frame(
+    "records", "each TLS record of a session, up to the first hole of a side.",
+    ("from_client", BOOL, "Who sent it."),
+    ("time", TIME, "The packet with which it was whole."),
+    ("frame", INT, "That packet's number in its file."),
+    ("type", TEXT, "Its outer type; in TLS 1.3 everything protected is application data."),
+    ("size", INT, "Octets behind its head."),
+    ("inside", INT, "Octets that it is likely to carry, at most: inferred from what the cipher adds."),
+)  # fmt: skip
+
 FINDINGS = _frame(
     "findings", "what is wrong, weak or worth knowing.",
     ("session", MAYBE_INT, "Session concerned; missing where it is the capture."),

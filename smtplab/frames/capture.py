@@ -23,6 +23,7 @@ VIEWS: dict[str, str] = {
     "to_pcapng": "smtplab.share.sessions:to_pcapng",
     "packet": "smtplab.share.packet:packet",
     "tls": "smtplab.frames.layers:tls",
+    "records": "smtplab.frames.layers:records",
     "export_messages": "smtplab.share.messages:export_messages",
     "transcript": "smtplab.frames.transcript:transcript",
     "ladder": "smtplab.charts.ladder:ladder",
@@ -81,6 +82,9 @@ class Frames(Protocol):
 
     def stream(self, session: int, *, server: bool, gaps: bytes | None) -> tuple[bytes, int]:
         """One stream."""
+
+    def captured(self, session: int, *, server: bool, gaps: bytes | None) -> tuple[bytes, int]:
+        """One stream as it was captured, decrypted or not."""
 
 
 def _warn(frames: Frames) -> None:

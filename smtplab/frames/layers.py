@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from smtplab import schema
+from smtplab.capture import layout
 from smtplab.dialogue.following import starts
 from smtplab.dialogue.lines import Lines
 from smtplab.errors import CaptureError
 from smtplab.frames import columns
 from smtplab.tls import certificates, fingerprints, hello
 from smtplab.tls.certificates import Certificate
+from smtplab.tls.ciphers import CBC, CHACHA, cipher_of
 from smtplab.tls.handshake import CLIENT_HELLO, MOST, SERVER_HELLO, clear_messages
 from smtplab.tls.records import ALERT, APPLICATION, HEADER, is_head
 
 if TYPE_CHECKING:
     from smtplab.frames.capture import Capture
+    from smtplab.frames.reading import Reading
+    from smtplab.frames.session import Session
 
 CERTIFICATE = 11
 LATEST = (1 << 63) // 10**9 - 1  # seconds: in the year 2262
@@ -163,3 +168,49 @@ def tls(capture: Capture) -> pd.DataFrame:
             "decrypted": sessions["decrypted"].to_numpy()[rows],
         },
     )  # fmt: skip
+
+
+TYPES = {20: "change cipher spec", 21: "alert", 22: "handshake", 23: "application data", 24: "heartbeat"}
+
+
+def records(session: Session) -> pd.DataFrame:
+    """See `Session.records`."""
+    layer = next((one for one in layers_of(session.capture) if one.session == session.session), None)
+    rows: list[tuple[int, int, int, int, int]] = []  # packet, whether of the client, type, size, inside
+    for side in (0, 1) if layer is not None else ():
+        assert layer is not None
+        stream = 2 * session.session + side
+        table = np.array(list(layer.lines.beneath(stream)), np.int64).reshape(-1, layout.SEGMENT_FIELDS)
+        at = layer.begun[side]
+        added = _added(layer)
+        for kind, size in layer.records(server=side != int(layer.swapped)):
+            at += HEADER + size
+            n = min(int(np.searchsorted(table[:, layout.OFFSET], at - 1, side="right")) - 1, len(table) - 1)
+            inside = max(size - added, 0) if kind == APPLICATION else 0
+            rows.append((int(table[n, layout.PACKET]), 1 - side, kind, size, inside))
+    rows.sort(key=lambda row: row[0])
+    packet, client, kinds, size, inside = np.array(rows, np.int64).reshape(-1, 5).T
+    wire = cast("Reading", session.capture.source).wire
+    return columns.build(
+        schema.RECORDS,
+        {
+            "from_client": client == 1,
+            "time": columns.time(wire.lines.packets.time[packet]),
+            "frame": wire.frame(packet),
+            "type": columns.text([TYPES[kind] for kind in kinds.tolist()]),
+            "size": size.copy(),
+            "inside": inside.copy(),
+        },
+    )
+
+
+def _added(layer: Layer) -> int:
+    """Octets by which a protected record is longer than what is in it, at least."""
+    body = layer.said(SERVER_HELLO, server=True)
+    chosen = hello.server_parts(body) if body else None
+    cipher = cipher_of(chosen[1]) if chosen else None
+    if chosen is None or cipher is None:
+        return 0
+    if cipher.mode == CBC:
+        return cipher.block + hashlib.new(cipher.mac).digest_size + 1
+    return cipher.tag + (1 if cipher.modern else 0 if cipher.mode == CHACHA else 8)
