@@ -189,7 +189,7 @@ def records(session: Session) -> pd.DataFrame:
             inside = max(size - added, 0) if kind == APPLICATION else 0
             rows.append((int(table[n, layout.PACKET]), 1 - side, kind, size, inside))
     rows.sort(key=lambda row: row[0])
-    packet, client, kinds, size, inside = np.array(rows, np.int64).reshape(-1, 5).T
+    packet, client, kinds, sizes, carried = np.array(rows, np.int64).reshape(-1, 5).T
     wire = cast("Reading", session.capture.source).wire
     return columns.build(
         schema.RECORDS,
@@ -198,8 +198,8 @@ def records(session: Session) -> pd.DataFrame:
             "time": columns.time(wire.lines.packets.time[packet]),
             "frame": wire.frame(packet),
             "type": columns.text([TYPES[kind] for kind in kinds.tolist()]),
-            "size": size.copy(),
-            "inside": inside.copy(),
+            "size": sizes.copy(),
+            "inside": carried.copy(),
         },
     )
 
