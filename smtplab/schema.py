@@ -336,6 +336,44 @@ GAPS = _frame(
     ("reason", GAP_REASON, "Why they are missing."),
 )  # fmt: skip
 
+# What `Capture.tls` gives: made when asked for, and not stored with the others.
+LAYERS = _frame(
+    "tls", "the TLS of each session that has any.",
+    SESSION,
+    ("version", TEXT, "Version the server chose."),
+    ("cipher", TEXT, "Cipher suite the server chose, by its IANA name."),
+    ("sni", TEXT, "Server name the client asked for."),
+    ("alpn", TEXTS, "Protocols the client offered."),
+    ("offered", TEXTS, "Versions the client offered."),
+    ("ja3", TEXT, "JA3 of the ClientHello."),
+    ("ja3s", TEXT, "JA3S of the ServerHello."),
+    ("ja4", TEXT, "JA4 of the ClientHello."),
+    ("ja4s", TEXT, "JA4S of the ServerHello."),
+    ("subject", TEXT, "Whom the server's certificate is for, where it was in clear or decrypted."),
+    ("issuer", TEXT, "Who signed it."),
+    ("names", TEXTS, "Host names and addresses that it is for."),
+    ("not_before", TIME, "When it begins to hold."),
+    ("not_after", TIME, "When it ends to; in 2262 where that is later."),
+    ("certificates", INT, "Certificates in the server's chain."),
+    ("fits", MAYBE_BOOL, "Whether one of its names is the server name asked for; missing where either is unknown."),
+    ("client_records", INT, "Protected records of the client, by their outer type: up to the first hole."),
+    ("server_records", INT, "Protected records of the server."),
+    ("client_octets", INT, "Octets in the client's protected records, heads not counted."),
+    ("server_octets", INT, "Octets in the server's protected records."),
+    ("decrypted", BOOL, "Whether the conversation could be read."),
+)  # fmt: skip
+
+# What `Session.records` gives.
+RECORDS = _frame(
+    "records", "each TLS record of a session, up to the first hole of a side.",
+    ("from_client", BOOL, "Who sent it."),
+    ("time", TIME, "The packet with which it was whole."),
+    ("frame", INT, "That packet's number in its file."),
+    ("type", TEXT, "Its outer type; in TLS 1.3 everything protected is application data."),
+    ("size", INT, "Octets behind its head."),
+    ("inside", INT, "Octets that it is likely to carry, at most: inferred from what the cipher adds."),
+)  # fmt: skip
+
 FINDINGS = _frame(
     "findings", "what is wrong, weak or worth knowing.",
     ("session", MAYBE_INT, "Session concerned; missing where it is the capture."),

@@ -11,6 +11,7 @@ from __future__ import annotations
 import _ssl
 import contextlib
 import ctypes
+import datetime as dt
 import functools
 import pathlib
 import ssl
@@ -37,9 +38,9 @@ def authority() -> trustme.CA:
 
 
 @functools.cache
-def certificate(kind: trustme.KeyType = trustme.KeyType.RSA) -> trustme.LeafCert:
+def certificate(kind: trustme.KeyType = trustme.KeyType.RSA, until: dt.datetime | None = None) -> trustme.LeafCert:
     """The server's certificate."""
-    return authority().issue_cert(NAME, key_type=kind)
+    return authority().issue_cert(NAME, key_type=kind, not_after=until)
 
 
 def inside(of: Any, place: int) -> Any:
@@ -59,6 +60,7 @@ class Ways:
     padding: int = 0  # TLS 1.3: octets to a multiple of which records are padded
     ecdsa: bool = False
     alpn: tuple[str, ...] = ()
+    until: dt.datetime | None = None  # how long the certificate holds
 
 
 def contexts(ways: Ways, log: pathlib.Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
@@ -85,8 +87,10 @@ def contexts(ways: Ways, log: pathlib.Path) -> tuple[ssl.SSLContext, ssl.SSLCont
         both.append(made)
     client, server = both
     authority().configure_trust(client)
+    if ways.until is not None:
+        client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
     client.keylog_filename = str(log)
-    certificate(trustme.KeyType.ECDSA if ways.ecdsa else trustme.KeyType.RSA).configure_cert(server)
+    certificate(trustme.KeyType.ECDSA if ways.ecdsa else trustme.KeyType.RSA, ways.until).configure_cert(server)
     return client, server
 
 

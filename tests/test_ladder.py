@@ -160,7 +160,7 @@ def test_decrypted_tls_says_so() -> None:
     session = hand.tls()
     session.row = session.row.copy()
     session.row["decrypted"], session.row["tls_cipher"] = True, "TLS_AES_128_GCM_SHA256"
-    assert "TLSv1.3, TLS_AES_128_GCM_SHA256, decrypted from here on" in words(ladder(session))
+    assert "decrypted from here on: TLSv1.3, TLS_AES_128_GCM_SHA256" in words(ladder(session))
 
 
 def test_a_long_session_says_what_it_leaves_out() -> None:

@@ -14,6 +14,9 @@ from speaking import CONTENT, ENVELOPE, GO, HELLO, KEYED, QUIT, facts, quietly, 
 
 import smtplab
 from smtplab import Capture, CaptureWarning
+from smtplab.capture.wanted import Wanted
+from smtplab.frames import converting
+from smtplab.frames.keys import Keys
 
 OPEN = (*HELLO, "C: STARTTLS", "S: 220 go")
 MAILS = (*HELLO[1:], *ENVELOPE, *GO, CONTENT, "S: 250 ok", *ENVELOPE, *GO, CONTENT, "S: 250 ok", *QUIT)
@@ -324,6 +327,19 @@ def test_shipped_captures_with_keys(path: Path, tmp_path: Path) -> None:
         again = smtplab.open(tmp_path / "out.pcapng")
     assert again.sessions.decrypted.all()
     assert again.commands.line.to_list() == capture.commands[capture.commands.session.isin(chosen)].line.to_list()
+
+
+def test_conversion_in_pieces_gives_the_same(captures: Path, tmp_path: Path) -> None:
+    path = captures / "two-hundred-sessions.pcap.gz"
+    whole = shipped(path, KEYED[path])
+    for piece in (500, 3000):
+        folder = tmp_path / str(piece)
+        converting.convert(
+            path, Wanted(), folder, secrets=False, tick=lambda: None, piece=piece, keys=Keys.named(KEYED[path])
+        )
+        stored = smtplab.open(folder)
+        for name in ("sessions", "commands", "replies", "messages", "phases"):
+            pd.testing.assert_frame_equal(stored.frame(name), whole.frame(name))
 
 
 def test_streams_are_what_was_said(captures: Path) -> None:

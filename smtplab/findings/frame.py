@@ -8,7 +8,19 @@ import pandas as pd
 import pyarrow as pa
 
 from smtplab import schema
-from smtplab.findings import bends, encrypted, envelope, loss, offers, pairing, parts, setting, strays, twice
+from smtplab.findings import (
+    bends,
+    encrypted,
+    envelope,
+    handshakes,
+    loss,
+    offers,
+    pairing,
+    parts,
+    setting,
+    strays,
+    twice,
+)
 from smtplab.findings.row import Finding
 from smtplab.frames import columns
 
@@ -17,7 +29,7 @@ if TYPE_CHECKING:
 
 RULES = (
     loss.damage, loss.gaps, loss.realigned, loss.one_sided, strays.strays, twice.overlaps, twice.after_the_end,
-    encrypted.injected, encrypted.tunnels, encrypted.keys,
+    encrypted.injected, encrypted.tunnels, encrypted.keys, handshakes.agreed, handshakes.asked,
     setting.foreign, setting.http, setting.tls, setting.proxied, setting.swapped, setting.early,
     offers.unoffered, offers.unknown, offers.malformed, offers.declared,
     pairing.unasked, pairing.unanswered, pairing.codes, pairing.enhanced,

@@ -26,6 +26,8 @@ VIEWS: dict[str, str] = {
     "envelopes": "smtplab.frames.envelopes:envelopes",
     "to_pcapng": "smtplab.share.sessions:to_pcapng",
     "packet": "smtplab.share.packet:packet",
+    "tls": "smtplab.frames.layers:tls",
+    "records": "smtplab.frames.layers:records",
     "export_messages": "smtplab.share.messages:export_messages",
     "export_parts": "smtplab.share.parts:export_parts",
     "transcript": "smtplab.frames.transcript:transcript",
@@ -295,6 +297,17 @@ class Capture:
         '192.0.2.7 S'
         """
         return view("packet")(self, frame, file)
+
+    def tls(self) -> pd.DataFrame:
+        """A row for each session under TLS, with keys or without: what both sides agreed upon, certificates, fingerprints, records.
+
+        Columns are those of `smtplab.schema.LAYERS`. Certificates are there where they were in clear (before TLS 1.3) or decrypted.
+
+        >>> import smtplab
+        >>> smtplab.open("captures/starttls-without-keys.pcap").tls()[["session", "version", "sni"]].values.tolist()
+        [[0, 'TLSv1.3', 'mx4.example.org']]
+        """
+        return view("tls")(self)  # type: ignore[no-any-return]
 
     def export_messages(self, folder: Any) -> Any:
         """Write every whole message as `session-00000-transaction-001.eml` into a folder, made where needed; gives the paths.

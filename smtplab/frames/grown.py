@@ -282,6 +282,11 @@ class Grown:
         reading, own = self._of(session)
         return reading.stream(own, server=server, gaps=gaps)
 
+    def captured(self, session: int, *, server: bool, gaps: bytes | None) -> tuple[bytes, int]:
+        """A stream as it was captured, decrypted or not; see `Reading.captured`."""
+        reading, own = self._of(session)
+        return reading.captured(own, server=server, gaps=gaps)
+
     def _of(self, session: int) -> tuple[Reading, int]:
         """Which part has a session, and its number there."""
         for part, own in self._with_numbers():

@@ -158,6 +158,17 @@ class Reading:
         client, server = self.wire.tls_begun[session].tolist()
         return places(self.lines, session, (client, server))
 
+    def captured(self, session: int, *, server: bool, gaps: bytes | None) -> tuple[bytes, int]:
+        """As `stream`, the octets as they were captured: TLS records, where the session was decrypted."""
+        tunnel = self.lines.tunnels.get(session)
+        if tunnel is None:
+            return self.stream(session, server=server, gaps=gaps)
+        rows = tunnel.rows[server]
+        missing = int(rows[rows[:, layout.POS] < 0, layout.LENGTH].sum())
+        octets = self.lines.captured(2 * session + int(server), gaps=gaps)
+        clear = len(octets) if tunnel.begun[server] < 0 else tunnel.begun[server]  # AUTH may have preceded TLS
+        return self.wire.masked(session, octets[:clear], server=server, gaps=gaps) + octets[clear:], missing
+
     def stream(self, session: int, *, server: bool, gaps: bytes | None) -> tuple[bytes, int]:
         """A stream's octets up to its first hole, or with `gaps` put into holes; and how many octets of it are missing."""
         stream = 2 * session + int(server)

@@ -76,15 +76,16 @@ class Session:
             self._cut.clear()
             self._row, self._generation = None, self.capture.generation
 
-    def stream(self, side: str, *, gaps: builtins.bytes | None = None) -> builtins.bytes:
-        """The reassembled octets of "client" or "server".
+    def stream(self, side: str, *, gaps: builtins.bytes | None = None, tls: bool = False) -> builtins.bytes:
+        """The reassembled octets of "client" or "server"; of a session that was decrypted what was said, or with `tls` its records.
 
         Raises `IncompleteError` where octets are missing, unless `gaps` says what fills them, repeated as often as fits
         (b"" leaves them out).
         """
         if side not in ("client", "server"):
             raise ValueError(f'no stream {side!r}: there are "client" and "server"')
-        octets, missing = self.capture.source.stream(self.session, server=side == "server", gaps=gaps)
+        source = self.capture.source
+        octets, missing = (source.captured if tls else source.stream)(self.session, server=side == "server", gaps=gaps)
         if missing and gaps is None:
             raise IncompleteError(
                 f"session {self.session}: {missing} octets of the {side} are missing from the capture; "
@@ -116,6 +117,19 @@ class Session:
         Octets of session 0: command 1 (MAIL) and its reply, 44 octets in 15 fields
         """
         return self._view("bytes", options)
+
+    def records(self) -> pd.DataFrame:
+        """The TLS records of the session, decrypted or not, a row each, up to the first hole of a side.
+
+        `from_client`, `time` and `frame` of the packet with which it was whole, `type`, `size` (octets behind its head), and
+        `inside`: how many octets it is likely to carry. That is inferred from what the cipher adds, and is at most so much.
+
+        >>> import smtplab
+        >>> session = smtplab.open("captures/starttls-without-keys.pcap").session(0)
+        >>> session.records()["type"].to_list()[:3]
+        ['handshake', 'handshake', 'change cipher spec']
+        """
+        return self._view("records", {})  # type: ignore[no-any-return]
 
     def to_html(self, path: Any) -> Any:
         """Write the illustrated session into one HTML file that asks no network; see `smtplab.widgets.illustrated.to_html`.

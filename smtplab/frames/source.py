@@ -42,3 +42,6 @@ class Frames(Protocol):
 
     def stream(self, session: int, *, server: bool, gaps: bytes | None) -> tuple[bytes, int]:
         """One stream."""
+
+    def captured(self, session: int, *, server: bool, gaps: bytes | None) -> tuple[bytes, int]:
+        """One stream as it was captured, decrypted or not."""

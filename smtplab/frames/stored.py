@@ -130,5 +130,9 @@ class Stored:
         """Not to be had: raises CaptureError."""
         raise self._no_octets("streams")
 
+    def captured(self, session: int, *, server: bool, gaps: bytes | None) -> tuple[bytes, int]:
+        """Not to be had: raises CaptureError."""
+        raise self._no_octets("streams")
+
     def _no_octets(self, what: str) -> CaptureError:
         return CaptureError(f"a folder of frames holds no {what}: open the capture itself", file=str(self.folder))

@@ -128,7 +128,7 @@ def tls(session: SessionFrames, start: pd.Timestamp) -> Iterator[Event]:
     at, _, client, frame, file = inside[0] if inside else (max(since, 0), 0, True, None, None)
     version, cipher = word(row["tls_version"]), word(row["tls_cipher"])
     if bool(row["decrypted"]):
-        note = ", ".join([version or "TLS", *([cipher] if cipher else []), "decrypted from here on"])
+        note = "decrypted from here on: " + ", ".join([version or "TLS", *([cipher] if cipher else [])])
     elif inside:
         carried = f"{counted(len(inside), 'packet')}, {volume(sum(item[1] for item in inside))}"
         note = f"{version or 'TLS'}, not decrypted: {carried}"

@@ -21,12 +21,12 @@ from smtplab.capture.packets import Integers
 from smtplab.dialogue import state as st
 from smtplab.dialogue.lines import Lines
 from smtplab.frames import texts
+from smtplab.frames.beneath import reading_of
 from smtplab.share import vocabulary as known
 from smtplab.share.addresses import Addresses
 from smtplab.share.headers import Datagram, rewritten
 from smtplab.share.lines import Lines as Rules
 from smtplab.share.pcapng import Layout
-from smtplab.share.reading import reading_of
 from smtplab.share.records import Records
 from smtplab.share.streams import Streams
 from smtplab.share.words import Words

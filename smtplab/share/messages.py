@@ -8,7 +8,7 @@ import warnings
 from typing import TYPE_CHECKING
 
 from smtplab.errors import CaptureWarning
-from smtplab.share.reading import reading_of
+from smtplab.frames.beneath import reading_of
 
 if TYPE_CHECKING:
     from smtplab.frames.capture import Capture

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from smtplab.share.reading import reading_of
+from smtplab.frames.beneath import reading_of
 from smtplab.share.records import records
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from smtplab.errors import CaptureWarning
+from smtplab.frames.beneath import reading_of
 from smtplab.frames.entities import each
 from smtplab.share.filenames import safe
-from smtplab.share.reading import reading_of
 
 if TYPE_CHECKING:
     from smtplab.frames.capture import Capture

@@ -14,9 +14,9 @@ from smtplab.capture import framing
 from smtplab.capture.packets import Integers
 from smtplab.dialogue.lines import Lines
 from smtplab.dialogue.under_tls import begun_at
+from smtplab.frames.beneath import reading_of
 from smtplab.share.headers import Datagram
 from smtplab.share.pcapng import Layout, replacing
-from smtplab.share.reading import reading_of
 from smtplab.share.records import Records, records
 from smtplab.tls.keylog import KeyLog
 

@@ -108,7 +108,7 @@ def client_hello(octets: bytes) -> ClientHello | None:
         elif kind == _SUPPORTED_VERSIONS:
             inner = _Octets(_Octets(value).vector(1))
             offered = [inner.number(2) for _ in range(len(inner.octets) // 2)]
-            versions = tuple(version_name(number) for number in offered if not _is_grease(number)) or versions
+            versions = tuple(version_name(number) for number in offered if not is_grease(number)) or versions
     return ClientHello(sni, alpn, versions, whole and not read.short)
 
 
@@ -176,7 +176,7 @@ def version_name(number: int) -> str:
     return _VERSIONS.get(number) or f"0x{number:04x}"
 
 
-def _is_grease(number: int) -> bool:
+def is_grease(number: int) -> bool:
     """RFC 8701 2: 0x0A0A, 0x1A1A, ... 0xFAFA."""
     return number & 0x0F0F == 0x0A0A and number >> 8 == number & 0xFF
 

@@ -32,7 +32,7 @@ from smtplab.tls.records import (
     is_head,
 )  # fmt: skip
 
-CLIENT_HELLO, TICKET, END_OF_EARLY, FINISHED, KEY_UPDATE, HELLO_REQUEST = 1, 4, 5, 20, 24, 0
+CLIENT_HELLO, TICKET, END_OF_EARLY, CERTIFICATE, FINISHED, KEY_UPDATE, HELLO_REQUEST = 1, 4, 5, 11, 20, 24, 0
 CLOSE_NOTIFY = 0
 MOST_NUMBERS = 1024  # that a record behind a hole is tried with, as far as the hole has room for so many
 PATIENCE = 32  # records in a row that do not open before a side is given up
@@ -48,6 +48,7 @@ class Seen:
     updates: int = 0
     renegotiations: int = 0
     early: int = 0  # octets of 0-RTT
+    certificate: bytes = b""  # body of the server's Certificate message, where that was protected
     finished: int = -1  # end of the record with the Finished of the first handshake
     closed: int | None = None  # offset of the close_notify's record
     alerts: list[int] = field(default_factory=list)  # descriptions, in order, close_notify left out
@@ -249,6 +250,8 @@ class Side:
             kind, size = octets[at], int.from_bytes(octets[at + 1 : at + 4], "big")
             if at + 4 + size > len(octets):
                 break
+            if kind == CERTIFICATE and not self.seen.certificate:
+                self.seen.certificate = octets[at + 4 : at + 4 + size]
             at += 4 + size
             if kind == FINISHED and self.seen.finished < 0:
                 self.seen.finished = behind

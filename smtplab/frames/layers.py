@@ -1,0 +1,213 @@
+"""`Capture.tls`: what TLS itself says of each session, with keys or without: hellos, certificates, fingerprints, records."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from smtplab import schema
+from smtplab.capture import layout
+from smtplab.dialogue.following import starts
+from smtplab.dialogue.lines import Lines
+from smtplab.frames import columns
+from smtplab.tls import certificates, fingerprints, hello
+from smtplab.tls.certificates import Certificate
+from smtplab.tls.ciphers import CBC, CHACHA, cipher_of
+from smtplab.tls.handshake import CLIENT_HELLO, MOST, SERVER_HELLO, clear_messages
+from smtplab.tls.records import ALERT, APPLICATION, HEADER, is_head
+
+if TYPE_CHECKING:
+    from smtplab.frames.capture import Capture
+    from smtplab.frames.reading import Reading
+    from smtplab.frames.session import Session
+
+CERTIFICATE = 11
+LATEST = (1 << 63) // 10**9 - 1  # seconds: in the year 2262
+MOST_RECORDS = 1 << 20  # of a side that are counted
+
+
+@dataclass
+class Layer:
+    """The TLS of one session: the heads of both streams' records, from where TLS begins; by the sides of TLS."""
+
+    lines: Lines
+    session: int
+    begun: tuple[int, int]  # by the sides of TCP
+    swapped: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        first = clear_messages(self._head(1))
+        self.swapped = bool(first) and first[0].kind == CLIENT_HELLO
+
+    def _head(self, side: int) -> bytes:
+        begin = self.begun[side]
+        return self.lines.captured(2 * self.session + side, begin, MOST) if begin >= 0 else b""
+
+    @cached_property
+    def heads(self) -> tuple[bytes, bytes]:
+        """The first octets of the TLS client, and of the server."""
+        return self._head(int(self.swapped)), self._head(1 - int(self.swapped))
+
+    def said(self, kind: int, *, server: bool) -> bytes | None:
+        """The body of a message in clear; of several hellos the last."""
+        found = [
+            message.body for message in clear_messages(self.heads[server]) if message.kind == kind and message.whole
+        ]
+        return found[-1] if found else None
+
+    @cached_property
+    def chain(self) -> list[bytes]:
+        """The server's certificates, where they are in clear or were decrypted."""
+        body = self.said(CERTIFICATE, server=True)
+        tunnel = self.lines.tunnels.get(self.session)
+        seen = tunnel.seen[1 - int(self.swapped)] if tunnel is not None else None
+        modern = seen is not None and bool(seen.certificate)
+        if body is None and seen is not None:
+            body = seen.certificate
+        return certificates.chain(body, modern=modern and self.said(CERTIFICATE, server=True) is None) if body else []
+
+    @cached_property
+    def certificate(self) -> Certificate | None:
+        """The server's own certificate."""
+        return certificates.read_certificate(self.chain[0]) if self.chain else None
+
+    def records(self, *, server: bool) -> Iterator[tuple[int, int]]:
+        """The type and length of each record of a side, up to the first hole."""
+        side = int(server) ^ int(self.swapped)
+        octets = self.lines.captured(2 * self.session + side, self.begun[side]) if self.begun[side] >= 0 else b""
+        at = 0
+        for _ in range(MOST_RECORDS):
+            head = octets[at : at + HEADER]
+            if not is_head(head):
+                return
+            size = int.from_bytes(head[3:], "big")
+            yield head[0], size
+            at += HEADER + size
+
+    def refusal(self) -> int | None:
+        """The alert in clear that ended the handshake, before any record was protected."""
+        for server in (True, False):
+            octets, at = self.heads[server], 0
+            while is_head(octets[at : at + HEADER]) and octets[at] != APPLICATION:
+                size = int.from_bytes(octets[at + 3 : at + HEADER], "big")
+                if octets[at] == ALERT and size == 2 and octets[at + HEADER + 1 : at + HEADER + 2] not in (b"", b"\0"):
+                    return octets[at + HEADER + 1]
+                at += HEADER + size
+        return None
+
+
+def layers_of(capture: Capture) -> list[Layer]:
+    """The TLS of each session that has any, in order."""
+    from smtplab.frames.beneath import reading_of
+
+    source = reading_of(capture)
+    begun = source.wire.tls_begun_beneath
+    some = np.flatnonzero((begun >= 0).any(axis=1)).tolist()
+    return [Layer(source.lines, session, (int(begun[session, 0]), int(begun[session, 1]))) for session in some]
+
+
+def tls(capture: Capture) -> pd.DataFrame:
+    """See `Capture.tls`."""
+    layers = layers_of(capture)
+    sessions = capture.sessions
+    rows = np.array([layer.session for layer in layers], np.int64)
+    asked = [hello.client_hello(layer.heads[0]) for layer in layers]
+    bodies = [(layer.said(CLIENT_HELLO, server=False), layer.said(SERVER_HELLO, server=True)) for layer in layers]
+    shown = [layer.certificate for layer in layers]
+    records = [[list(layer.records(server=server)) for server in (False, True)] for layer in layers]
+    count = [[sum(kind == APPLICATION for kind, _ in side) for side in both] for both in records]
+    size = [[sum(octets for kind, octets in side if kind == APPLICATION) for side in both] for both in records]
+    host = [one.sni if one is not None else None for one in asked]
+    known = np.array([one is not None and name is not None for one, name in zip(shown, host, strict=True)], bool)
+    fits = [bool(one and name and certificates.is_for(one.names, name)) for one, name in zip(shown, host, strict=True)]
+
+    def texts(lists: list[tuple[str, ...]]) -> pd.Series:
+        sizes = np.array([len(one) for one in lists], np.int64)
+        return columns.lists(starts(sizes), pa.array([text for one in lists for text in one], pa.large_string()))
+
+    def times(given: list[dt.datetime | None]) -> pd.Series:
+        # a certificate may hold longer than a column of nanoseconds reaches
+        number = np.array([0 if one is None else min(int(one.timestamp()), LATEST) * 10**9 for one in given], np.int64)
+        return columns.time(number, np.array([one is None for one in given], bool))
+
+    return columns.build(
+        schema.LAYERS,
+        {
+            "session": rows,
+            "version": columns.text(sessions["tls_version"].iloc[rows].astype(object).where(lambda s: s.notna(), None).tolist()),
+            "cipher": columns.text(sessions["tls_cipher"].iloc[rows].astype(object).where(lambda s: s.notna(), None).tolist()),
+            "sni": columns.text(host),
+            "alpn": texts([one.alpn if one else () for one in asked]),
+            "offered": texts([one.versions if one else () for one in asked]),
+            "ja3": columns.text([fingerprints.ja3(one) if one else None for one, _ in bodies]),
+            "ja3s": columns.text([fingerprints.ja3s(one) if one else None for _, one in bodies]),
+            "ja4": columns.text([fingerprints.ja4(one) if one else None for one, _ in bodies]),
+            "ja4s": columns.text([fingerprints.ja4s(one) if one else None for _, one in bodies]),
+            "subject": columns.text([one.subject if one else None for one in shown]),
+            "issuer": columns.text([one.issuer if one else None for one in shown]),
+            "names": texts([one.names if one else () for one in shown]),
+            "not_before": times([one.not_before if one else None for one in shown]),
+            "not_after": times([one.not_after if one else None for one in shown]),
+            "certificates": np.array([len(layer.chain) for layer in layers], np.int64),
+            "fits": columns.maybe_true(np.array(fits, bool), ~known),
+            "client_records": np.array([one for one, _ in count], np.int64),
+            "server_records": np.array([one for _, one in count], np.int64),
+            "client_octets": np.array([one for one, _ in size], np.int64),
+            "server_octets": np.array([one for _, one in size], np.int64),
+            "decrypted": sessions["decrypted"].to_numpy()[rows],
+        },
+    )  # fmt: skip
+
+
+TYPES = {20: "change cipher spec", 21: "alert", 22: "handshake", 23: "application data", 24: "heartbeat"}
+
+
+def records(session: Session) -> pd.DataFrame:
+    """See `Session.records`."""
+    layer = next((one for one in layers_of(session.capture) if one.session == session.session), None)
+    rows: list[tuple[int, int, int, int, int]] = []  # packet, whether of the client, type, size, inside
+    for side in (0, 1) if layer is not None else ():
+        assert layer is not None
+        stream = 2 * session.session + side
+        table = np.array(list(layer.lines.beneath(stream)), np.int64).reshape(-1, layout.SEGMENT_FIELDS)
+        at = layer.begun[side]
+        added = _added(layer)
+        for kind, size in layer.records(server=side != int(layer.swapped)):
+            at += HEADER + size
+            n = min(int(np.searchsorted(table[:, layout.OFFSET], at - 1, side="right")) - 1, len(table) - 1)
+            inside = max(size - added, 0) if kind == APPLICATION else 0
+            rows.append((int(table[n, layout.PACKET]), 1 - side, kind, size, inside))
+    rows.sort(key=lambda row: row[0])
+    packet, client, kinds, sizes, carried = np.array(rows, np.int64).reshape(-1, 5).T
+    wire = cast("Reading", session.capture.source).wire
+    return columns.build(
+        schema.RECORDS,
+        {
+            "from_client": client == 1,
+            "time": columns.time(wire.lines.packets.time[packet]),
+            "frame": wire.frame(packet),
+            "type": columns.text([TYPES[kind] for kind in kinds.tolist()]),
+            "size": sizes.copy(),
+            "inside": carried.copy(),
+        },
+    )
+
+
+def _added(layer: Layer) -> int:
+    """Octets by which a protected record is longer than what is in it, at least."""
+    body = layer.said(SERVER_HELLO, server=True)
+    chosen = hello.server_parts(body) if body else None
+    cipher = cipher_of(chosen[1]) if chosen else None
+    if chosen is None or cipher is None:
+        return 0
+    if cipher.mode == CBC:
+        return cipher.block + hashlib.new(cipher.mac).digest_size + 1
+    return cipher.tag + (1 if cipher.modern else 0 if cipher.mode == CHACHA else 8)
