@@ -90,10 +90,8 @@ def received(capture: Capture) -> Iterator[Finding]:
         for row in mine.index:
             here, following = hops.loc[row], hops.loc[row + 1]
             lost = span(here["date_utc"].value - following["date_utc"].value)
-            what = "the capture's" if following["measured"] else f"hop {following['hop']}'s"
-            summary = (
-                f"hop {here['hop']} is dated {lost} behind {what} time, which comes after it: clocks that disagree"
-            )
+            what = "the captured session" if following["measured"] else f"hop {following['hop']}"
+            summary = f"{what} is dated {lost} earlier than hop {here['hop']}, which it comes after: clocks that disagree"
             back.append(_Seen(int(here["transaction"]), summary, (here["raw"] or "").encode()[:EVIDENCE]))
         yield _finding(capture, "received-clock-jump", "info", "RFC 5321 4.4", int(session), back)
     fields = hops[~hops["measured"]].groupby(["session", "transaction"]).size()
