@@ -143,6 +143,7 @@ def test_nothing_is_joined_across_a_hole() -> None:
 def test_what_was_whole_before_the_end_was_lost_is_complete() -> None:
     text = lines(MIXED, b"", b"--b", b"", b"one", b"--b", b"", b"tw")
     assert [part.complete for part in parts(text, complete=False)] == [False, True, False]
+    assert parts(text, complete=False)[0].defects == []
     block = lines(b"", b"begin 644 a", b"#86)C", b"`", b"end", b"begin 644 b", b"#86)C")
     assert [part.complete for part in parts(block, complete=False)] == [False, True, False]
 
