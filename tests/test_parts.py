@@ -47,6 +47,8 @@ def test_the_line_end_before_a_boundary_is_no_content() -> None:
         ([b"--b", b"", b"one"], [b"one\r\n"], ["boundary-not-closed"]),
         ([b"--b", b"", b"one", b"--b--", b"more"], [b"one"], ["data-after-last-boundary"]),
         ([b"--b", b"", b"one", b"--b--", b"--b", b"", b"two"], [b"one"], ["data-after-last-boundary"]),
+        ([b"--b", b"", b"one", b"--b---", b""], [b"one"], ["boundary-odd"]),
+        ([b"--b", b"", b"one", b"--bx"], [b"one\r\n--bx\r\n"], ["boundary-not-closed"]),
         ([b"--bb", b"", b"one", b"--bb--"], None, ["boundary-never-used"]),
         ([b" --b", b"", b"one", b"--b--"], [], []),
         ([b"--b", b"--b", b"", b"two", b"--b--"], [b"", b"two"], []),
