@@ -209,7 +209,9 @@ def test_a_clock_that_runs_backwards_is_a_jump_and_no_delay() -> None:
     assert pd.isna(capture.hops.delay[0])
     assert capture.hops.delay[1].total_seconds() == 1
     found = capture.findings[capture.findings.rule == "received-clock-jump"]
-    assert found.summary.to_list() == ["hop 1 is dated 6.00 s earlier than hop 0, which it comes after: clocks that disagree"]
+    assert found.summary.to_list() == [
+        "hop 1 is dated 6.00 s earlier than hop 0, which it comes after: clocks that disagree"
+    ]
     assert (found.session.item(), found.transaction.item(), str(found.severity.item())) == (0, 1, "info")
 
 

@@ -54,7 +54,7 @@ def texts(values: Sequence[Sequence[str]]) -> pd.Series[Any]:
 
 def lists_of(column: pd.Series[Any]) -> list[list[str]]:
     """The lists of a column of lists of text; a missing one is empty."""
-    found: list[list[str] | None] = pa.chunked_array(column.array._pa_array).to_pylist()  # type: ignore[attr-defined]
+    found: list[list[str] | None] = pa.chunked_array(column.array._pa_array).to_pylist()
     return [items or [] for items in found]
 
 
