@@ -26,7 +26,24 @@ from smtplab.content.words import decoded, shown
 
 SHARE = 10  # of the mails that `email` is given: one in so many
 WANTED = 10  # how many times as fast
-WORDS = ["the", "fair", "is", "on", "Saturday", "at", "ten", "bring", "chairs", "café", "prices", "5", "€", "and", "über", "good"]
+WORDS = [
+    "the",
+    "fair",
+    "is",
+    "on",
+    "Saturday",
+    "at",
+    "ten",
+    "bring",
+    "chairs",
+    "café",
+    "prices",
+    "5",
+    "€",
+    "and",
+    "über",
+    "good",
+]
 
 
 def text(chance: random.Random, octets: int) -> bytes:

@@ -23,7 +23,9 @@ TOO_DEEP = "too-deep"
 TOO_MANY = "too-many-parts"
 EPILOGUE = "data-after-last-boundary"  # more than blanks behind the final boundary
 ENCODED_COMPOSITE = "encoding-on-composite"  # base64 or quoted-printable said of a multipart or message: not so
-BOUNDARY_ODD = "boundary-odd"  # more than blanks behind a final boundary on its line; it ends the multipart all the same
+BOUNDARY_ODD = (
+    "boundary-odd"  # more than blanks behind a final boundary on its line; it ends the multipart all the same
+)
 BOUNDARY_LONG = "boundary-too-long"  # over 70 characters (RFC 2046 5.1.1), taken as it is
 GAP_IN_HEADER = "gap-in-header"
 BAD_TYPE = "bad-content-type"  # no type and subtype: the default is taken
