@@ -151,6 +151,26 @@ def test_standard_input(captures: Path, tmp_path: Path) -> None:
         assert ESCAPE.encode() not in done.stdout, "nobody sees colours in a pipe"
 
 
+@pytest.mark.parametrize(
+    ("what", "names"),
+    [
+        ("--parts", ["session-00000-transaction-001-part-2-map.png"]),
+        ("--messages", ["session-00000-transaction-001.eml"]),
+    ],
+)
+def test_export_of_mails_and_files(
+    what: str, names: list[str], captures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["export", str(captures / "large-attachment.pcap"), what, str(tmp_path / "out")]
+    assert main(words) == GOOD
+    assert [path.name for path in (tmp_path / "out").iterdir()] == names
+    capsys.readouterr()
+    assert main(words) == UNREADABLE
+    _, errors = lines_of(capsys)
+    assert len(errors) == 1
+    assert "holds files already" in errors[0]
+
+
 @pytest.mark.parametrize("form", ["csv", "jsonl", "parquet"])
 def test_export(form: str, captures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = captures / "recipients-one-refused.pcap"

@@ -57,6 +57,8 @@ EXPECTED = {
     "attachments-uuencode-binhex.pcap": {"q51": "2", "q52": "uuencode", "q53": "727", "q54": "1053"},
     "large-attachment.pcap": {"q51": "1", "q52": "base64", "q53": "150000", "q54": "205264"},
     "slow-server.pcap": {"q45": "server"},
+    "encodings.pcap": {"q55": "4545", "q56": "61", "q57": "2460", "q58": "none"},
+    "relay-from-a-list.pcap": {"q59": "5", "q60": "out.example.net", "q61": "yes", "q62": "no", "q63": "no"},
 }
 
 

@@ -47,6 +47,8 @@ def test_the_line_end_before_a_boundary_is_no_content() -> None:
         ([b"--b", b"", b"one"], [b"one\r\n"], ["boundary-not-closed"]),
         ([b"--b", b"", b"one", b"--b--", b"more"], [b"one"], ["data-after-last-boundary"]),
         ([b"--b", b"", b"one", b"--b--", b"--b", b"", b"two"], [b"one"], ["data-after-last-boundary"]),
+        ([b"--b", b"", b"one", b"--b---", b""], [b"one"], ["boundary-odd"]),
+        ([b"--b", b"", b"one", b"--bx"], [b"one\r\n--bx\r\n"], ["boundary-not-closed"]),
         ([b"--bb", b"", b"one", b"--bb--"], None, ["boundary-never-used"]),
         ([b" --b", b"", b"one", b"--b--"], [], []),
         ([b"--b", b"--b", b"", b"two", b"--b--"], [b"", b"two"], []),
@@ -143,6 +145,7 @@ def test_nothing_is_joined_across_a_hole() -> None:
 def test_what_was_whole_before_the_end_was_lost_is_complete() -> None:
     text = lines(MIXED, b"", b"--b", b"", b"one", b"--b", b"", b"tw")
     assert [part.complete for part in parts(text, complete=False)] == [False, True, False]
+    assert parts(text, complete=False)[0].defects == []
     block = lines(b"", b"begin 644 a", b"#86)C", b"`", b"end", b"begin 644 b", b"#86)C")
     assert [part.complete for part in parts(block, complete=False)] == [False, True, False]
 

@@ -281,7 +281,7 @@ def _said(cell: object, limit: int) -> str:
 def _how(from_: str, address: str, helo: str, with_: str) -> str:
     """Who handed it over, and by which protocol."""
     who = f"from {from_ or address}" if from_ or address else "from here"
-    if helo:
+    if helo and helo != from_:
         who += f" ({helo})"
     elif address and address not in from_ and from_:
         who += f" [{address}]"

@@ -226,6 +226,8 @@ class _Gathering:
 
 def _of_entity(entity: Entity, octets: bytes, holes: Holes, *, complete: bool, inside: bool) -> Part:
     defects = list(entity.defects)
+    if not (complete or entity.ended):  # what would have come is not known
+        defects = [one for one in defects if one not in (tree.NOT_CLOSED, tree.BOUNDARY_UNUSED)]
     encoding = ENCODINGS.get(entity.encoding)
     if encoding is None:  # with a comment or a parameter behind it, perhaps
         encoding = ENCODINGS.get(value(entity.encoding).word.encode())

@@ -23,6 +23,9 @@ TOO_DEEP = "too-deep"
 TOO_MANY = "too-many-parts"
 EPILOGUE = "data-after-last-boundary"  # more than blanks behind the final boundary
 ENCODED_COMPOSITE = "encoding-on-composite"  # base64 or quoted-printable said of a multipart or message: not so
+BOUNDARY_ODD = (
+    "boundary-odd"  # more than blanks behind a final boundary on its line; it ends the multipart all the same
+)
 BOUNDARY_LONG = "boundary-too-long"  # over 70 characters (RFC 2046 5.1.1), taken as it is
 GAP_IN_HEADER = "gap-in-header"
 BAD_TYPE = "bad-content-type"  # no type and subtype: the default is taken
@@ -176,6 +179,14 @@ class Walk:
             return begin, end, places[-1], False
         if line.endswith(b"--") and (places := self._marks.get(line[:-2])):
             return begin, end, places[-1], True
+        # RFC 2046 5.1.1: "it is sufficient that the boundary appear in its entirety following the CRLF". Taken so for the final
+        # one alone: a line of text may begin like the others.
+        for size in sorted({len(mark) for mark in self._marks}, reverse=True) if b"--" in line else ():
+            if line[size : size + 2] == b"--" and (places := self._marks.get(line[:size])):
+                entity = self._open[places[-1]]
+                if BOUNDARY_ODD not in entity.defects:
+                    entity.defects.append(BOUNDARY_ODD)
+                return begin, end, places[-1], True
         return None
 
     def _is_delimiter(self, at: int) -> bool:

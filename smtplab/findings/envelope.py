@@ -48,7 +48,7 @@ def named(capture: Capture) -> Iterator[Finding]:
             found.setdefault((envelope.session, rule), []).append(seen)
     for (session, rule), seen_ in found.items():
         severity, reference = RULES[rule]
-        yield _finding(capture, rule, severity, reference, session, seen_)
+        yield _finding(capture, rule, severity, reference, session, seen_[0], len(seen_))
 
 
 def _told(envelope: Envelope) -> Iterator[tuple[str, _Seen]]:
@@ -86,31 +86,28 @@ def received(capture: Capture) -> Iterator[Finding]:
     """Received fields whose times run backwards, and so many of them that servers refuse the message, a row a session each."""
     hops = capture.hops
     for session, mine in hops[hops["jump"]].groupby("session", sort=True):
-        back = []
-        for row in mine.index:
-            here, following = hops.loc[row], hops.loc[row + 1]
-            lost = span(here["date_utc"].value - following["date_utc"].value)
-            what = "the capture's" if following["measured"] else f"hop {following['hop']}'s"
-            summary = (
-                f"hop {here['hop']} is dated {lost} behind {what} time, which comes after it: clocks that disagree"
-            )
-            back.append(_Seen(int(here["transaction"]), summary, (here["raw"] or "").encode()[:EVIDENCE]))
-        yield _finding(capture, "received-clock-jump", "info", "RFC 5321 4.4", int(session), back)
+        here, following = hops.loc[mine.index[0]], hops.loc[mine.index[0] + 1]
+        lost = span(here["date_utc"].value - following["date_utc"].value)
+        what = "the captured session" if following["measured"] else f"hop {following['hop']}"
+        summary = f"{what} is dated {lost} earlier than hop {here['hop']}, which it comes after: clocks that disagree"
+        first = _Seen(int(here["transaction"]), summary, (here["raw"] or "").encode()[:EVIDENCE])
+        yield _finding(capture, "received-clock-jump", "info", "RFC 5321 4.4", int(session), first, len(mine))
     fields = hops[~hops["measured"]].groupby(["session", "transaction"]).size()
-    looping: dict[int, list[_Seen]] = {}
-    for (session, transaction), count in fields[fields >= LOOP].items():
+    looping = fields[fields >= LOOP].rename("fields").reset_index()
+    for session, mine in looping.groupby("session", sort=True):
+        transaction, count = int(mine["transaction"].iloc[0]), int(mine["fields"].iloc[0])
         summary = f"{count} Received fields: servers take such a message for looping, and refuse it"
-        looping.setdefault(int(session), []).append(_Seen(int(transaction), summary, None))
-    for session, seen in looping.items():
-        yield _finding(capture, "received-loop", "notice", "RFC 5321 6.3", session, seen)
+        first = _Seen(transaction, summary, None)
+        yield _finding(capture, "received-loop", "notice", "RFC 5321 6.3", int(session), first, len(mine))
 
 
-def _finding(capture: Capture, rule: str, severity: str, reference: str, session: int, seen: list[_Seen]) -> Finding:
+def _finding(
+    capture: Capture, rule: str, severity: str, reference: str, session: int, first: _Seen, count: int
+) -> Finding:
     """A row for the first of some messages of a session, where its MAIL stands."""
-    first = seen[0]
     where: dict[str, Any] = _place(capture, session, first.transaction) or {"session": session}
     where |= {"transaction": first.transaction, "evidence": first.evidence}
-    return Finding(rule, severity, first.summary + place.times(len(seen)), reference, **where)
+    return Finding(rule, severity, first.summary + place.times(count), reference, **where)
 
 
 def _place(capture: Capture, session: int, transaction: int) -> dict[str, Any] | None:

@@ -25,6 +25,7 @@ DEFECTS = {
     "no-boundary": ("mime-boundary-missing", "notice", "a multipart names no boundary: it is one part", MIME),
     "boundary-never-used": ("mime-boundary-missing", "notice", "a multipart's boundary never comes: it is one part", MIME),
     "boundary-not-closed": ("mime-not-closed", "info", "a multipart has no final boundary", MIME),
+    "boundary-odd": ("mime-boundary-odd", "notice", "a final boundary has more behind it on its line", MIME),
     "boundary-too-long": ("mime-boundary-long", "notice", "a boundary is longer than 70 characters", MIME),
     "data-after-last-boundary": ("mime-data-after-end", "notice", "a multipart goes on behind its final boundary", MIME),
     "data-after-end": ("mime-data-after-end", "notice", "an encoded content goes on behind its end", "RFC 2045 6"),
