@@ -24,7 +24,9 @@ from smtplab.replay.script import Script
 from smtplab.replay.settings import Settings, settings
 
 AT_ONCE = 1000
-AT_THE_DOOR = 100  # connections at a time that were not greeted yet: they fit into any server's queue (128 are the least common)
+AT_THE_DOOR = (
+    100  # connections at a time that were not greeted yet: they fit into any server's queue (128 are the least common)
+)
 FOREVER = 1e9  # seconds: each step has a timeout of its own
 
 
