@@ -46,6 +46,7 @@ lint: $(READY)
 
 bench: $(READY)
 	$(BIN)/python bench/run.py
+	$(BIN)/python bench/live.py
 	$(BIN)/python bench/loss.py --seeds 1
 	$(BIN)/python bench/compare.py
 

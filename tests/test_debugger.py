@@ -143,3 +143,33 @@ def test_nothing_is_left_behind(server: Any, session: smtplab.Session) -> None:
     del d
     gc.collect()
     assert threading.active_count() == before
+
+
+def test_the_widget(server: Any, session: smtplab.Session) -> None:
+    with session.debug(to=server) as d:
+        view = d.interact()
+        assert view.line.value == "EHLO desk.example.test"
+        view.press("step")
+        assert view.answer.value == "250 HELP"
+        view.line.value = "MAIL FROM:<eve@example.test>"
+        view.press("step")
+        view.line.value = "NOOP"
+        view.press("insert")
+        view.stop.value = "DATA"
+        view.press("continue")
+        assert "before DATA" in view.answer.value
+        assert view.line.value == "DATA"
+        view.press("back")
+        view.press("skip")
+        view.stop.value = ""
+        view.press("continue")
+        assert d.session.commands.line.to_list()[:4] == [
+            "EHLO desk.example.test", "MAIL FROM:<eve@example.test>", "NOOP", "RCPT TO:<alice@example.test>",
+        ]  # fmt: skip
+        assert view.buttons["step"].disabled
+        view.press("skip")
+        assert "no next step" in view.answer.value
+        view.press("restart")
+        assert not view.buttons["step"].disabled
+        assert "image/png" in view._repr_mimebundle_()[0]
+        assert {name: len(one.steps) > 0 for name, one in view.views.items()} == {"ladder": True, "states": True}

@@ -451,7 +451,7 @@ def test_the_methods_are_the_same_and_say_what_they_do() -> None:
     from smtplab.live.async_client import AsyncClient
 
     for name, method in vars(Client).items():
-        if callable(method) and not name.startswith("_"):
+        if callable(method) and not name.startswith("_") and name != "interact":  # a widget waits for each reply
             assert method.__doc__
             other = getattr(AsyncClient, name)
             assert inspect.iscoroutinefunction(other)

@@ -16,7 +16,7 @@ from raw_client import RawClient, nothing_left
 
 import smtplab
 from smtplab.live.proxy import Proxy, proxy
-from smtplab.live.proxy_line import Line
+from smtplab.live.proxy_line import Hook, Line
 from smtplab.live.server import Server, serve
 
 MAIL = b"Subject: Hi\r\n\r\n.dot\r\nSTARTTLS\r\n"
@@ -296,6 +296,61 @@ def test_only_loopback_and_what_is_allowed() -> None:
     port = free_port()
     with pytest.raises(ValueError, match="where the proxy itself listens"):
         proxy(("127.0.0.1", port), ("127.0.0.1", port))
+
+
+@pytest.mark.parametrize("hooks", [(), (lambda line: None,)])
+@pytest.mark.parametrize("size", [1, 7, 100_000])
+def test_a_client_that_waits_for_nothing(server: Server, hooks: tuple[Hook, ...], size: int) -> None:
+    """Everything at once, in pieces of any size: content before its 354, and what follows it."""
+    said = (
+        b"EHLO x\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\n"
+        + MAIL.replace(b".dot", b"..dot")
+        + b".\r\nSTARTTLS x\r\nNOOP\r\nQUIT\r\n"
+    )
+    with proxy(upstream=server.address, hooks=hooks) as between, RawClient(between.address) as client:
+        for at in range(0, len(said), size):
+            client.send(said[at : at + size])
+        client.sock.shutdown(socket.SHUT_WR)
+        codes = [line[:3] for line in client.rest().splitlines() if line[3:4] == b" "]
+        assert codes == [b"220", b"250", b"250", b"250", b"354", b"250", b"501", b"250", b"221"]
+    assert server.messages[0].content == MAIL
+    assert not between.problems
+
+
+def test_octets_that_are_no_smtp_pass(server: Server) -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        proxy(upstream=listener.getsockname()) as between,
+        RawClient(between.address) as client,
+    ):
+        upstream, _ = listener.accept()
+        for octets in (b"\0\xff\r\r\n\n", b"x" * 200_000, b"\x16\x03\x01 no hello", b"250-\n354\nDATA\n"):
+            client.send(octets)
+            upstream.sendall(octets)
+            assert _received(upstream, len(octets)) == _received(client.sock, len(octets)) == octets
+        upstream.close()
+
+
+def _received(sock: socket.socket, size: int) -> bytes:
+    sock.settimeout(5)
+    came = b""
+    while len(came) < size:
+        more = sock.recv(size - len(came))
+        assert more
+        came += more
+    return came
+
+
+def test_the_other_loopback() -> None:
+    try:
+        server = serve("::1", tls="starttls")
+    except smtplab.ConversationError:
+        pytest.skip("this machine has no ::1")
+    with server, proxy(("::1", 0), server.address) as between:
+        send(between.address, between.client_context())
+        assert server.messages[0].client[0] == "::1"
+        between.stop()
+        assert between.capture.sessions.client[0] == "::1"
 
 
 # -- many, large, and gone

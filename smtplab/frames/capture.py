@@ -49,6 +49,7 @@ VIEWS: dict[str, str] = {
     "check": "smtplab.replay.checking:check",
     "serve": "smtplab.replay.serving:serve",
     "debug": "smtplab.replay.debugger:debug",
+    "interact.debugger": "smtplab.widgets.debugger:interact",
     "export": "smtplab.replay.export:export",
     "plot.phases": "smtplab.charts.phases:phases",
     "plot.latency": "smtplab.charts.latency:latency",

@@ -6,6 +6,7 @@ import os
 import ssl
 import tempfile
 import threading
+import weakref
 from pathlib import Path
 
 import trustme
@@ -20,6 +21,7 @@ class KeyLog:
         handle, name = tempfile.mkstemp(suffix=".keys")
         os.close(handle)
         self._path, self._read = Path(name), 0
+        self._remove = weakref.finalize(self, self._path.unlink, missing_ok=True)  # at the latest when Python ends
         self._contexts: list[ssl.SSLContext] = []
         self._lock = threading.Lock()
 
@@ -45,7 +47,7 @@ class KeyLog:
         for context in self._contexts:
             context.keylog_filename = None  # type: ignore[assignment]  # closes OpenSSL's hold on it
         self._contexts.clear()
-        self._path.unlink(missing_ok=True)
+        self._remove()
 
 
 class Certificates:

@@ -122,6 +122,8 @@ class _OnLinux(_Elsewhere):
         except OSError:  # no rights: as much as everyone gets
             self.ins.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
         self.ins.setblocking(False)
+        self.dropped()  # of every interface, before scapy had bound the socket to one: the kernel counts from 0 when asked
+        self._dropped = 0
 
     def recv(self, *_: Any, **__: Any) -> None:
         """Record what has come."""

@@ -333,7 +333,8 @@ def proxy(
         client or server writes its keys (SSLKEYLOGFILE).
     hooks
         Functions that are shown each `Line` on its way, and may change, delay, drop or answer it. Where one fails, the line goes
-        on as it was, and `.problems` says so.
+        on as it was, and `.problems` says so. They run where the proxy does: one that sleeps holds up everyone, `line.delay` does
+        not. Ready made ones are in `smtplab.live.hooks`.
     both
         Record the leg to the server, too.
     timeout

@@ -253,6 +253,10 @@ class Debugger:
 
         return view("interact.debugger")(self, **options)
 
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Call a function after each change; one at a time."""
+        self._changed = changed
+
     def close(self) -> None:
         """Close the connection; what was said stays."""
         self._hang()
