@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from smtplab.capture.framing import RAW
 from smtplab.errors import CaptureWarning
-from smtplab.frames.capture import Capture, Frames
+from smtplab.frames.capture import Capture
+from smtplab.frames.source import Frames
 from smtplab.live.clock import now
 from smtplab.live.growing_file import GrowingFile
 from smtplab.live.packets import ACK, FIN, MSS, PSH, RST, SYN, Connection, Endpoint
