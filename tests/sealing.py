@@ -66,7 +66,7 @@ class Ways:
 def contexts(ways: Ways, log: pathlib.Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
     """The client's context and the server's."""
     version = getattr(ssl.TLSVersion, "TLSv" + ways.version.replace(".", "_").removesuffix("_0"))
-    both = []
+    both: list[ssl.SSLContext] = []
     for protocol in (ssl.PROTOCOL_TLS_CLIENT, ssl.PROTOCOL_TLS_SERVER):
         made = ssl.SSLContext(protocol)
         made.set_ciphers(f"{ways.suites or 'ALL'}:@SECLEVEL=0" if ways.version != "1.3" else "ALL:@SECLEVEL=0")
@@ -94,14 +94,20 @@ def contexts(ways: Ways, log: pathlib.Path) -> tuple[ssl.SSLContext, ssl.SSLCont
     return client, server
 
 
+def beneath(end: ssl.SSLObject) -> object:
+    """What Python's object holds: the one that `inside` looks into."""
+    return end._sslobj  # type: ignore[attr-defined]
+
+
 class Ends:
     """Both ends of a TLS connection, and what they have to send."""
 
     def __init__(self, client: ssl.SSLContext, server: ssl.SSLContext, session: ssl.SSLSession | None = None) -> None:
         self.bios = [[ssl.MemoryBIO(), ssl.MemoryBIO()] for _ in range(2)]  # of each end: in, out
+        self.contexts = client, server
         self.ends = [
-            client.wrap_bio(*self.bios[0], server_hostname=NAME, session=session),
-            server.wrap_bio(*self.bios[1], server_side=True),
+            client.wrap_bio(self.bios[0][0], self.bios[0][1], server_hostname=NAME, session=session),
+            server.wrap_bio(self.bios[1][0], self.bios[1][1], server_side=True),
         ]
 
     def sent(self, end: int) -> bytes:
@@ -148,11 +154,10 @@ def sealed(
     ways = ways or Ways()
     with tempfile.TemporaryDirectory() as folder:
         log = pathlib.Path(folder, "keys")
-        both = contexts(ways, log) if resumed is None else resumed.ends.contexts  # type: ignore[attr-defined]
+        both = contexts(ways, log) if resumed is None else resumed.ends.contexts
         if resumed is not None:
             both[0].keylog_filename = str(log)
-        ends = Ends(*both, session=None if resumed is None else resumed.session)
-        ends.contexts = both  # type: ignore[attr-defined]
+        ends = Ends(both[0], both[1], None if resumed is None else resumed.session)
         open_ = [False, False]
 
         def send(end: int, octets: bytes) -> None:
@@ -186,12 +191,12 @@ def sealed(
                 open_ = [True, True]
                 ends.heard(0)  # TLS 1.3's tickets
             elif turn in ("C-UPDATE", "S-UPDATE"):
-                pointer = inside(ends.ends[end]._sslobj, 1)
+                pointer = inside(beneath(ends.ends[end]), 1)
                 assert OPENSSL.SSL_key_update(pointer, UPDATE_NOT_REQUESTED) == 1
                 OPENSSL.SSL_do_handshake(pointer)
                 flush()
             elif turn == "AGAIN":
-                pointer = inside(ends.ends[0]._sslobj, 1)
+                pointer = inside(beneath(ends.ends[0]), 1)
                 assert OPENSSL.SSL_renegotiate(pointer) == 1
                 OPENSSL.SSL_do_handshake(pointer)
                 flush()

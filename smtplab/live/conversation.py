@@ -10,6 +10,7 @@ import ssl
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from smtplab.errors import ConversationError
 from smtplab.live.clock import now
@@ -290,7 +291,7 @@ def cut(octets: bytes, split: int | Sequence[int] | None) -> list[bytes]:
     >>> cut(b"EHLO a", [3, 1]), cut(b"EHLO a", 4)
     ([b'EHL', b'O', b' a'], [b'EHLO', b' a'])
     """
-    sizes = [split] * -(-len(octets) // max(split, 1)) if isinstance(split, int) else list(split or [])
+    sizes: list[Any] = [split] * -(-len(octets) // max(split, 1)) if isinstance(split, int) else list(split or [])
     if any(isinstance(size, bool) or not isinstance(size, int) or size < 1 for size in sizes) or split == 0:
         raise ValueError(f"split: {split!r}; expected numbers of octets from 1 on")
     pieces = []

@@ -153,7 +153,7 @@ class Line:
         try:
             if step.reset:
                 self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
-            elif step.linger and self._reading:
+            elif step.linger:
                 self._talk.hung(now(), reset=False)
                 with contextlib.suppress(OSError, ConversationError):
                     self._socket.shutdown(socket.SHUT_WR)

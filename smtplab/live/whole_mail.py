@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from smtplab.live.replies import Reply
 from smtplab.live.steps import Steps
@@ -79,7 +80,7 @@ class Mailing(Verbs):
         return Sent(mail, recipients, final)
 
     def _envelope(
-        self, reverse_path: str, paths: list[str], parameters: dict[str, object], pipelining: bool
+        self, reverse_path: str, paths: list[str], parameters: dict[str, Any], pipelining: bool
     ) -> Steps[tuple[Reply, dict[str, Reply]]]:
         if pipelining:
             lines = [
