@@ -44,6 +44,14 @@ def test_one_mail_is_received_and_recorded_alike(server: Server) -> None:
     assert not len(capture.findings[capture.findings.severity != "info"])
 
 
+def test_replies_do_not_wait_for_acknowledgements(server: Server) -> None:
+    """Nagle's algorithm (RFC 9293 3.7.4) would hold back each reply but the first of a pipelined group."""
+    with smtplib.SMTP(*server.address) as client:
+        client.noop()
+        (tap,) = server._taps
+        assert tap.transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 @pytest.mark.parametrize(
     ("lines", "code"),
     [

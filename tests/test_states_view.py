@@ -7,13 +7,15 @@ from pathlib import Path
 
 import frames_by_hand as hand
 import pytest
+from speaking import CONTENT, ENVELOPE, GO, HELLO, MAIL, told
 from test_ladder import box, overlaps
 
 import smtplab
 from smtplab.charts import states_map as plan
 from smtplab.charts.scene import Rect, Scene
-from smtplab.charts.states import MOST_STEPS, _base, _Note, _now, _Taken, states
+from smtplab.charts.states import MOST_STEPS, _base, _Note, _now, _Taken, _taken, states
 from smtplab.frames.exchange import exchange
+from smtplab.frames.session import Session
 from smtplab.frames.walk import CONNECT, Step, walk
 from smtplab.smtp import states as table
 
@@ -106,6 +108,32 @@ def test_order_is_judged_where_the_command_is_decided() -> None:
     assert all(step.ordered for step in steps)
     assert "out of order in refused" in "".join(states(hand.hostile()).labels.values())
     assert sum(not step.ordered for step in walk(exchange(hand.hostile()))) == 3
+
+
+def ways(session: Session) -> list[str]:
+    """The states that a session went through."""
+    return [step.after for step in walk(exchange(session)) if step.before != step.after]
+
+
+@pytest.mark.parametrize("leaving", [(), ("C: QUIT",), ("C: QUIT", "S: 221 bye")])
+def test_what_nobody_answered_is_not_said_to_be_done(leaving: tuple[str, ...]) -> None:
+    """The client waits for the reply to its final dot, or leaves: whether the mail was taken is not known."""
+    said = (*HELLO, *ENVELOPE, *GO, CONTENT)
+    done = ["greeted", "ready", "mail", "rcpt", "content"]
+    session = told(*said, *leaving).session(0)
+    picture = states(session)
+    assert ways(session) == done + ["closed"] * bool(leaving)
+    assert "dot no reply" in [item.text for item in picture.scene.texts()]
+    assert ("content", "ready") not in _taken(walk(exchange(session))).ways
+    (words,) = (label for label in picture.labels.values() if "DATA-END" in label)
+    assert words.startswith("stays in content on DATA-END, no reply: ")
+    client = [turn for turn in (*said, *MAIL, *leaving) if turn.startswith("C")]
+    assert ways(told(*client).session(0)) == [
+        *done[1:],
+        "ready",
+        *["closed"] * bool(leaving),
+    ]  # it went on: that was over
+    assert ways(told(*HELLO, *MAIL, "C: RCPT TO:<b@y.test>").session(0)) == done[:3]
 
 
 def test_a_step_may_be_chosen() -> None:

@@ -18,7 +18,7 @@ import sys
 import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import IO, Any, TypeAlias
+from typing import IO, Any, Protocol, TypeAlias
 
 import numpy as np
 
@@ -26,7 +26,20 @@ from smtplab.capture.packets import Octets
 from smtplab.capture.spill import Growing
 from smtplab.errors import CaptureError
 
-Sources: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | Iterable[Sources]"
+
+class Written(Protocol):
+    """A capture that this process writes, and reads meanwhile."""
+
+    name: str
+
+    def __len__(self) -> int:
+        """How many octets there are."""
+
+    def read(self) -> memoryview:
+        """All of them; they stay as they are."""
+
+
+Sources: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | Written | Iterable[Sources]"
 
 OCTETS = (bytes, bytearray, memoryview)
 
@@ -101,15 +114,20 @@ def one_opened(source: Any, largest: int) -> Source:
     elif source == "-":
         name, octets = "-", frozen(sys.stdin.buffer.read())
     elif hasattr(source, "read"):
-        name, octets = str(getattr(source, "name", "<file>")), from_object(source)
+        name, octets = str(getattr(source, "name", "<file>")), octets_of(source)
     else:
-        name, octets = source, from_path(source)
+        name, octets = source, octets_of(source)
     if not len(octets):
         raise CaptureError("is empty: expected a pcap or pcapng header", file=name, offset=0)
     for magic, unpack in UNPACKERS.items():
         if octets[: len(magic)].tobytes() == magic:
             return unpacked(name, octets, *unpack, largest)
     return Source(name, octets)
+
+
+def octets_of(source: str | IO[bytes] | Written) -> Octets:
+    """The octets of a file by now: of the one at a path, or what a file object gives; one that grows gives all again."""
+    return from_path(source) if isinstance(source, str) else from_object(source)
 
 
 def from_path(path: str) -> Octets:
@@ -125,7 +143,7 @@ def from_path(path: str) -> Octets:
         raise CaptureError(f"cannot be read: {getattr(error, 'strerror', None) or error}", file=path) from error
 
 
-def from_object(file: IO[bytes]) -> Octets:
+def from_object(file: IO[bytes] | Written) -> Octets:
     """What a file object still has to give."""
     given = file.read()
     if not isinstance(given, OCTETS):

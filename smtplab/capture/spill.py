@@ -23,46 +23,52 @@ FILES = 64  # a power of two
 
 
 class Growing:
-    """Octets that grow."""
+    """Octets that grow; in memory they lie in a room twice as large as was needed, so that views of them stay, uncopied."""
 
     def __init__(self) -> None:
-        self._kept = bytearray()
+        self._room = memoryview(bytearray())
+        self._kept = 0  # octets in the room
         self._file: IO[bytes] | None = None
         self._written = 0
 
     def __len__(self) -> int:
-        return self._written + len(self._kept)
+        return self._written + self._kept
 
     def __iadd__(self, octets: bytes) -> Growing:
-        self._kept += octets
-        if len(self._kept) > SMALL:
+        end = self._kept + len(octets)
+        if end > len(self._room):
+            larger = np.empty(2 * end, np.uint8).data  # of what is not written to yet, memory costs nothing
+            larger[: self._kept] = self._room[: self._kept]
+            self._room = larger
+        self._room[self._kept : end] = octets
+        self._kept = end
+        if end > SMALL:
             if self._file is None:
                 self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed when it is mapped, or with this
                 weakref.finalize(self, self._file.close)
-            self._file.write(self._kept)
-            self._written += len(self._kept)
-            self._kept = bytearray()
+            self._write(self._file)
         return self
 
     def so_far(self) -> memoryview:
         """The octets that are there, which stay as they are while more come."""
         if self._file is None:
-            return memoryview(bytes(self._kept))
-        self._file.write(self._kept)
-        self._file.flush()
-        self._written += len(self._kept)
-        self._kept = bytearray()
+            return self._room[: self._kept].toreadonly()
+        self._write(self._file)
         return memoryview(mmap.mmap(self._file.fileno(), self._written, access=mmap.ACCESS_READ))
 
-    def taken(self, most: int) -> bytes | bytearray | mmap.mmap:
+    def taken(self, most: int) -> memoryview | mmap.mmap:
         """The octets, at most so many; nothing grows any more."""
         if self._file is None:
-            del self._kept[most:]
-            return self._kept
+            return self._room[: min(self._kept, most)]
         with self._file as file:
-            file.write(self._kept)
-            file.flush()
+            self._write(file)
             return mmap.mmap(file.fileno(), min(len(self), most), access=mmap.ACCESS_READ)
+
+    def _write(self, file: IO[bytes]) -> None:
+        file.write(self._room[: self._kept])
+        file.flush()
+        self._written += self._kept
+        self._room, self._kept = memoryview(bytearray()), 0
 
 
 def room(octets: int) -> Octets:

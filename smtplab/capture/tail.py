@@ -1,4 +1,4 @@
-"""A plain capture file that is being written, read on from where the last reading ended: only the new packets.
+"""A plain capture that is being written, read on from where the last reading ended: only the new packets.
 
 What is kept between two readings is little: where the next record begins, and the table of connections.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pathlib
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,15 +18,20 @@ from smtplab.capture.connections import Connecting
 from smtplab.capture.packets import File, Packets
 from smtplab.capture.read import Opened, in_time
 from smtplab.capture.records import AT
-from smtplab.capture.source import from_path
+from smtplab.capture.source import Written, octets_of
 from smtplab.capture.wanted import Wanted
 
 WITNESS = 64  # octets before the place where reading stopped: as they are while a file is appended to
 
 
-def can_be_read_on(path: str) -> bool:
-    """Whether a file is one that only appending changes what was read of: a capture that is not compressed."""
-    with pathlib.Path(path).open("rb") as file:
+Followed: TypeAlias = "str | Written"  # the path of a file, or what is no file
+
+
+def can_be_read_on(source: Followed) -> bool:
+    """Whether only appending changes what was read of it: a capture that is not compressed."""
+    if not isinstance(source, str):
+        return True
+    with pathlib.Path(source).open("rb") as file:
         head = file.read(4)
     return head == pcapng.SECTION or head in pcap.MAGIC
 
@@ -41,9 +47,9 @@ class More:
 class Tail:
     """One file; raises CaptureError where it is no capture."""
 
-    def __init__(self, path: str, wanted: Wanted) -> None:
-        self._path = path
-        self._opened = Opened(path, growing=True)
+    def __init__(self, source: Followed, wanted: Wanted) -> None:
+        self._source = source
+        self._opened = Opened(source, growing=True)
         (self._reader,) = self._opened.readers()
         self._columns = Columns(len(self._opened.buf), wanted)
         self._connecting = Connecting()
@@ -58,7 +64,7 @@ class Tail:
         """
         place, columns = self._reader.place, self._columns
         if self._witness:
-            place.grow(from_path(self._path))
+            place.grow(octets_of(self._source))
             if self._last_read() != self._witness:
                 return None
         damage = list(self._opened.damage)

@@ -88,7 +88,7 @@ def _taken(steps: list[Step]) -> _Taken:
             if not step.refused:
                 continue
         reply = "no reply" if step.code is None else str(step.code)
-        words = f"{step.verb or 'line'} {reply}"
+        words = f"{'dot' if step.verb == 'DATA-END' else step.verb or 'line'} {reply}"
         found.stubs += not step.ordered
         notes = found.notes.setdefault(step.before, {})
         if taken and step.ordered:  # MAIL refused has a way of its own
@@ -124,7 +124,8 @@ def _label(step: Step) -> str:
     moved = f"{step.before} → {step.after}" if step.before != step.after else f"stays in {step.after}"
     verb = f" on {step.verb}" if step.verb else ""
     order = "" if step.ordered else f", out of order in {step.before}"
-    return f"{moved}{verb}{order}: {step.text}"
+    silent = ", no reply" if step.code is None and not step.key.startswith("reply") else ""
+    return f"{moved}{verb}{order}{silent}: {step.text}"
 
 
 def _base(taken: _Taken, title: str, description: str) -> Iterator[Primitive]:

@@ -108,7 +108,9 @@ class Envelope(NamedTuple):
 
 def each(capture: Capture) -> Iterator[Envelope]:
     """Every message's envelope beside its header, one message at a time."""
-    contents = capture.source.contents  # type: ignore[attr-defined]  # of a `Reading`: a capture that is stored keeps its frame
+    from smtplab.frames.beneath import reading_of
+
+    contents = reading_of(capture).contents
     t = capture.transactions.set_index(["session", "transaction"])
     rows = contents.rows.tolist()
     keys = list(zip(contents.t.session[rows].tolist(), contents.t.number[rows].tolist(), strict=True))

@@ -8,6 +8,7 @@ are not larger than itself, up to a size that is read in an instant, and those t
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from smtplab.capture import connections as tcp
 from smtplab.capture.connections import connections
 from smtplab.capture.packets import COLUMNS, Damage, Integers, Packets
-from smtplab.capture.tail import More, Tail
+from smtplab.capture.tail import Followed, More, Tail
 from smtplab.capture.wanted import Wanted
 from smtplab.dialogue import state as st
 from smtplab.dialogue import unspoken as un
@@ -55,21 +56,23 @@ class Part:
         self.packets, self.connection = packets, connection
         self.left = len(packets)  # packets of connections that are still this part's
         self._wanted, self._keys, self._secrets = wanted, keys, secrets
-        self._apart = un.Apart()
-        self._foreign = np.empty((0, 2), np.int64)
         self._tables: dict[str, pa.Table] = {}
 
-    @cached_property
+    @property
     def reading(self) -> Reading:
         """The reading of these connections alone, without what belongs to no session."""
-        found = connections(self.packets)
-        secrets, apart = self._secrets, self._apart
+        return self._read[0]
+
+    @cached_property
+    def _read(self) -> tuple[Reading, NDArray[np.int64], un.Apart]:
+        """The reading, and what belongs to no session: where something else begins, connections that are no sessions."""
+        found, apart = connections(self.packets), un.Apart()
         reading = Reading(
-            self.packets, self._wanted, found, secrets=secrets, tick=nothing, gathered=apart, keys=self._keys
+            self.packets, self._wanted, found, secrets=self._secrets, tick=nothing, gathered=apart, keys=self._keys
         )
-        self._foreign, reading.lines.foreign = reading.lines.foreign, reading.lines.foreign[:0]
+        foreign, reading.lines.foreign = reading.lines.foreign, reading.lines.foreign[:0]
         reading.lines.packets.damage = []
-        return reading
+        return reading, foreign, apart
 
     @cached_property
     def sessions(self) -> Integers:
@@ -77,15 +80,17 @@ class Part:
         lines = self.reading.lines
         return self._named(lines.packets.frame[lines.found.rows[lines.wanted, tcp.FIRST]])
 
-    def renew(self, keys: list[bytes]) -> None:
-        """Other TLS keys are known by now: what was read is forgotten, where there is TLS that was not decrypted."""
-        self.packets = replace(self.packets, secrets=keys)
-        lines = self.reading.lines
-        under = np.flatnonzero((begun_at(lines.state) >= 0).any(axis=1)).tolist()
-        if any(one not in lines.tunnels or None in lines.tunnels[one].seen for one in under):
-            for made in ("reading", "sessions"):
-                self.__dict__.pop(made, None)
-            self._apart, self._tables = un.Apart(), {}
+    def renewed(self, keys: list[bytes]) -> Part:
+        """With other TLS keys: anew where nothing was read yet, or TLS that was not decrypted, else what was read."""
+        if "_read" in self.__dict__:
+            lines = self.reading.lines
+            under = np.flatnonzero((begun_at(lines.state) >= 0).any(axis=1)).tolist()
+            if all(one in lines.tunnels and None not in lines.tunnels[one].seen for one in under):
+                return self
+        packets = replace(self.packets, secrets=keys)
+        part = Part(packets, self.connection, self._wanted, self._keys, self._secrets)
+        part.left = self.left
+        return part
 
     def table(self, name: str) -> pa.Table:
         """A frame's rows."""
@@ -95,13 +100,14 @@ class Part:
 
     def foreign(self) -> tuple[Integers, Packets, Integers]:
         """Packets with which something else begins on a port of SMTP: their connections, the packets, what begins."""
-        rows = self._rows(self.reading.lines.packets.frame[self._foreign[:, 0]])
-        return self.connection[rows].astype(np.int64), chosen(self.packets, rows), self._foreign[:, 1]
+        reading, foreign, _ = self._read
+        rows = self._rows(reading.lines.packets.frame[foreign[:, 0]])
+        return self.connection[rows].astype(np.int64), chosen(self.packets, rows), foreign[:, 1]
 
     def unspoken(self) -> tuple[Integers, un.Groups, Integers]:
         """Connections that are no sessions: their numbers, a group each; and the port of each session."""
-        _ = self.reading  # fills them
-        return self._named(self._apart.groups[:, un.FRAME]), self._apart.groups, self._apart.ports
+        apart = self._read[2]
+        return self._named(apart.groups[:, un.FRAME]), apart.groups, apart.ports
 
     def _named(self, frame: Integers) -> Integers:
         """The connections of the packets of these numbers."""
@@ -116,31 +122,35 @@ class Part:
 
 
 class Grown:
-    """The frames of one plain file that grows; `read_on` takes in what is new."""
+    """The frames of one plain file that grows; `read_on` takes in what is new, into frames that come after these.
 
-    def __init__(self, path: str, wanted: Wanted, keys: Keys, *, secrets: bool) -> None:
-        self._tail = Tail(path, wanted)
-        self._wanted, self._keys, self._secrets = wanted, keys, secrets
+    What was given stays as it is, so that a thread that makes a frame meets nothing that changes.
+    """
+
+    _newest: Packets  # those that came last, and all that is known of the file
+
+    def __init__(self, source: Followed, wanted: Wanted, keys: Keys, *, secrets: bool) -> None:
+        self._tail = Tail(source, wanted)
+        self._wanted, self._keys, self.secrets = wanted, keys, secrets
         self._known = 0  # TLS secrets that were known
         self._parts: list[Part] = []
         self._owner = np.empty(0, np.int32)  # of each connection, the place of its part in `_parts`
 
-    def read_on(self) -> bool:
-        """Take in what is new, the first time everything; False where that cannot be done (see `Tail.more`)."""
+    def read_on(self) -> Grown | None:
+        """These frames and what is new, the first time everything; None where that cannot be done (see `Tail.more`)."""
         more = self._tail.more()
         if more is None:
-            return False
-        self._newest = more.packets
+            return None
+        newer = copy(self)
         for name in ("_numbers", "_rest", "whole"):
-            self.__dict__.pop(name, None)
+            newer.__dict__.pop(name, None)
+        newer._newest = more.packets
         if len(more.connection):
-            self._take(more)
-        known = sum(map(len, self._keys.log(more.packets.secrets).secrets.values()))
-        if known != self._known:
-            for part in self._parts:
-                part.renew(more.packets.secrets)
-        self._known = known
-        return True
+            newer._take(more)
+        newer._known = sum(map(len, self._keys.log(more.packets.secrets).secrets.values()))
+        if newer._known != self._known:
+            newer._parts = [part.renewed(more.packets.secrets) for part in newer._parts]
+        return newer
 
     def _take(self, more: More) -> None:
         """Make a part of the new packets, of what their connections had before, and of small parts."""
@@ -164,7 +174,7 @@ class Grown:
         self._owner[connection] = len(stay)
         self._parts = [
             *(self._parts[place] for place in stay),
-            Part(packets, connection, self._wanted, self._keys, self._secrets),
+            Part(packets, connection, self._wanted, self._keys, self.secrets),
         ]
 
     def _given(self, place: int, connections: NDArray[np.bool_]) -> Piece:
@@ -203,7 +213,7 @@ class Grown:
     def _rest(self) -> Reading:
         """What belongs to no session: damage, other protocols on SMTP's ports, connections that never became sessions."""
         none = chosen(self._newest, np.zeros(len(self._newest), bool))
-        rest = Reading(none, self._wanted, secrets=self._secrets, tick=nothing, keys=self._keys)
+        rest = Reading(none, self._wanted, secrets=self.secrets, tick=nothing, keys=self._keys)
         begins: list[Piece] = []
         kinds, groups, ports = [NONE], [un.NO_GROUPS], [NONE]
         for place, (part, own) in enumerate(self._with_numbers()):
@@ -229,7 +239,7 @@ class Grown:
             mine = self._owner[part.connection] == place
             pieces.append((chosen(part.packets, mine), part.connection[mine]))
         packets = joined(self._newest, pieces)[0]
-        return Reading(packets, self._wanted, secrets=self._secrets, tick=nothing, keys=self._keys)
+        return Reading(packets, self._wanted, secrets=self.secrets, tick=nothing, keys=self._keys)
 
     @property
     def files(self) -> list[str]:

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -26,7 +26,6 @@ from smtplab.tls.records import ALERT, APPLICATION, HEADER, is_head
 
 if TYPE_CHECKING:
     from smtplab.frames.capture import Capture
-    from smtplab.frames.reading import Reading
     from smtplab.frames.session import Session
 
 CERTIFICATE = 11
@@ -172,6 +171,8 @@ TYPES = {20: "change cipher spec", 21: "alert", 22: "handshake", 23: "applicatio
 
 def records(session: Session) -> pd.DataFrame:
     """See `Session.records`."""
+    from smtplab.frames.beneath import reading_of
+
     layer = next((one for one in layers_of(session.capture) if one.session == session.session), None)
     rows: list[tuple[int, int, int, int, int]] = []  # packet, whether of the client, type, size, inside
     for side in (0, 1) if layer is not None else ():
@@ -187,7 +188,7 @@ def records(session: Session) -> pd.DataFrame:
             rows.append((int(table[n, layout.PACKET]), 1 - side, kind, size, inside))
     rows.sort(key=lambda row: row[0])
     packet, client, kinds, sizes, carried = np.array(rows, np.int64).reshape(-1, 5).T
-    wire = cast("Reading", session.capture.source).wire
+    wire = reading_of(session.capture).wire
     return columns.build(
         schema.RECORDS,
         {

@@ -116,7 +116,7 @@ def open(
     if isinstance(source, Iterator) and not hasattr(source, "read"):
         source = list(source)
     if follow:
-        return _followed(source, limits, secrets, keys)
+        return followed(source, limits, secrets=secrets, keys=keys)
     files = unread.files_of(source)
     size = unread.size_of(files)
     if size > unread.LARGE:
@@ -124,8 +124,8 @@ def open(
     return Capture(read(progress))
 
 
-def _followed(source: Any, limits: dict[str, Any], secrets: bool, keys: Keys) -> Capture:
-    """A capture whose files grow."""
+def followed(source: Any, limits: dict[str, Any], *, secrets: bool, keys: Keys) -> Capture:
+    """A capture whose files grow, or that this process writes itself (`capture.tail.Written`)."""
     from smtplab.frames import first_start
 
     first_start.prepare()

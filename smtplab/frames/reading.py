@@ -54,6 +54,7 @@ class Reading:
         keys: Keys | None = None,
     ) -> None:
         tick()
+        self.secrets = secrets
         self.keys = keys or Keys()
         self.lines: Lines = read_lines(packets_, wanted, found, gathered, self.keys.log(packets_.secrets))
         self.keys.note(tunnel.client_random for tunnel in self.lines.tunnels.values())

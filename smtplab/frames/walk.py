@@ -51,8 +51,8 @@ def in_order(state: str, verb: str) -> bool:
 def walk(events: Sequence[Event]) -> list[Step]:
     """The steps of a session, one for each command and reply, in wire order.
 
-    A command changes nothing before its reply; one that no reply answers counts as accepted where it stands, as in the
-    frames, for its server may not have been captured.
+    A command changes nothing before its reply. One that no reply answers counts as accepted where the client went on after it, as
+    in the frames, for its server may not have been captured; where nothing but QUIT follows, nobody knows, and it changes nothing.
 
     >>> import smtplab
     >>> from smtplab.frames.exchange import exchange
@@ -63,14 +63,16 @@ def walk(events: Sequence[Event]) -> list[Step]:
     spoken = [event for event in events if event.kind in ("command", "content", "reply")]
     commands = {event.number: event for event in spoken if event.kind != "reply"}
     greeted = any(event.kind == "reply" and event.number == 0 and event.answer is None for event in spoken)
+    went_on = max((n for n, event in enumerate(spoken) if event.kind != "reply" and event.verb != "QUIT"), default=-1)
     state, judged = CONNECT if greeted else GREETED, set[int]()
     steps = []
-    for event in spoken:
+    for n, event in enumerate(spoken):
         before, decides, ordered = state, False, True
         if event.kind != "reply":
             decides = event.answer is None
             if decides:
-                state, ordered = _asked(state, event, 0), _judged(state, event)
+                ordered = _judged(state, event)
+                state = _asked(state, event, 0) if n < went_on or event.verb == "QUIT" else state
         elif event.code == CLOSING_CODE:
             state, decides = CLOSED, True
         elif event.answer is None:

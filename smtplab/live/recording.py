@@ -5,18 +5,15 @@ from __future__ import annotations
 import os
 import threading
 import warnings
-from typing import TYPE_CHECKING, Any
 
 from smtplab.capture.framing import RAW
 from smtplab.errors import CaptureWarning
 from smtplab.frames.capture import Capture
-from smtplab.frames.source import Frames
+from smtplab.frames.keys import Keys
+from smtplab.frames.opening import followed
 from smtplab.live.clock import now
 from smtplab.live.growing_file import GrowingFile
 from smtplab.live.packets import ACK, FIN, MSS, PSH, RST, SYN, Connection, Endpoint
-
-if TYPE_CHECKING:
-    from smtplab.frames.reading import Reading
 
 
 class Recording:
@@ -40,7 +37,6 @@ class Recording:
         self._connections: list[Connection] = []
         self._secrets = secrets
         self._capture: Capture | None = None
-        self._read = 0  # octets of the file that the capture knows
 
     def opened(self, client: Endpoint, server: Endpoint, *, at: int | None = None, began: int | None = None) -> int:
         """A connection was made; gives its number. `began` is when the client asked for it, `at` when the server agreed.
@@ -101,12 +97,13 @@ class Recording:
 
     @property
     def capture(self) -> Capture:
-        """The conversation so far: always the same object, which has read what came since; its `refresh()` reads on, too."""
+        """The conversation so far: always the same object, which has read what came since; its `refresh()` reads on, too.
+
+        Costs what is new, and what its connections had before (see `Capture.refresh`).
+        """
         with self._reading:
             if self._capture is None:
-                frames = self._reread()
-                assert frames is not None  # nothing had been read, and a file has a head
-                self._capture = Capture(frames, reopen=self._reread)
+                self._capture = followed(self._file, {}, secrets=self._secrets, keys=Keys())
                 return self._capture
             return self._capture.refresh()
 
@@ -121,9 +118,14 @@ class Recording:
 
     def _unsaid(self, octets: bytearray) -> list[bytes]:
         """Take from the octets of a file what AUTH sent; gives the lines of the key log that may be said."""
+        from smtplab.frames import first_start
+
+        first_start.prepare()
+        from smtplab.capture.wanted import Wanted
+        from smtplab.frames.reading import Reading
         from smtplab.live.unsaid import hidden, keys_that_may_be_said
 
-        reading = self._reading_of(bytes(octets))
+        reading = Reading.of(bytes(octets), Wanted(), secrets=self._secrets, tick=lambda: None)
         hidden(octets, reading)
         keys, left_out = keys_that_may_be_said(reading)
         if left_out:
@@ -135,21 +137,3 @@ class Recording:
     def _packet(self, connection: int, flags: int, payload: bytes, from_client: bool, at: int) -> None:
         packet = self._connections[connection].packet(flags, payload, from_client=from_client)
         self._file.packet(at, RAW, packet)
-
-    def _reread(self) -> Frames | None:
-        """The frames of what is there now, or None where nothing came since."""
-        size = len(self._file)
-        if size == self._read:
-            return None
-        frames = self._reading_of(self._file)
-        self._read = size
-        return frames
-
-    def _reading_of(self, source: Any) -> Reading:
-        from smtplab.frames import first_start
-
-        first_start.prepare()
-        from smtplab.capture.wanted import Wanted
-        from smtplab.frames.reading import Reading
-
-        return Reading.of(source, Wanted(), secrets=self._secrets, tick=lambda: None)

@@ -35,7 +35,8 @@ TLS = (None, "starttls", "implicit")
 def listener(host: str, port: int, allow: str | Iterable[str]) -> socket.socket:
     """A socket that listens there, or a line that says why there is none."""
     family, address = resolve(host, port, allow=allow, listening=True)[0]
-    sock = socket.socket(family, socket.SOCK_STREAM)
+    # asyncio sets TCP_NODELAY only where the protocol is named; without it a reply waits until the one before is acknowledged.
+    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind(address)
