@@ -92,6 +92,21 @@ def test_recipients_are_nobody_unless_kept(one: smtplab.Session, captures: Path,
     assert "example.org" not in said.split("RCPT", 1)[1]
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"RCPT\tTO:<real@victim.example>", b" rcpt to:<real@victim.example>", b"RCPT TO:\t<real@victim.example>",
+        b"RCPT  TO : real@victim.example", b"RCPT:<real@victim.example>", b"RCPT<real@victim.example>",
+        b"VRFY\treal@victim.example", b"EXPN <real@victim.example>", b"NOOP\rRCPT TO:<real@victim.example>",
+    ],
+)  # fmt: skip
+def test_no_blank_hides_a_recipient(line: bytes) -> None:
+    said = Recipients().line(line)
+    assert b"victim" not in said
+    assert b"real@example.test" in said
+    assert Recipients(keep=True).line(line) == line
+
+
 def test_recipients_stay_distinct_and_safe() -> None:
     many = Recipients()
     paths = [

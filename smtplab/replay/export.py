@@ -130,7 +130,7 @@ class _Telling:
 
     def line(self, step: Step) -> bytes:
         """A command line with its recipient replaced."""
-        return self.recipients.line(step.verb, octets_of(step.turn.line))
+        return self.recipients.line(octets_of(step.turn.line))
 
     @property
     def title(self) -> str:
