@@ -112,7 +112,14 @@ def test_no_blank_hides_a_recipient(line: bytes) -> None:
 @pytest.mark.parametrize(
     "made",
     [
-        Turn(8, "client", "chunk", verb="BDAT", line="BDAT 2 LAST", content=b"x\nRSET\r\nRCPT TO:<real@victim.example>\r\n"),
+        Turn(
+            8,
+            "client",
+            "chunk",
+            verb="BDAT",
+            line="BDAT 2 LAST",
+            content=b"x\nRSET\r\nRCPT TO:<real@victim.example>\r\n",
+        ),
         Turn(8, "client", "content", raw=True, content=b"x\r\n.\r\nRCPT TO:<real@victim.example>\r\n.\r\n"),
     ],
 )
