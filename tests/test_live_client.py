@@ -431,6 +431,46 @@ def test_a_cancelled_task_closes_its_connection() -> None:
         asyncio.run(main(address))
 
 
+def test_a_reply_nobody_waited_for_is_not_the_next_commands() -> None:
+    async def main() -> None:
+        with smtplab.serve(faults=["other delay=0.3", "data delay=0.3"]) as server:
+            async with await aconnect(*server.address, timeout=5) as client:
+                await client.ehlo()
+                for _ in range(2):
+                    with pytest.raises(TimeoutError):
+                        await asyncio.wait_for(client.noop(), 0.05)
+                assert (await client.pipeline(["FOO", "RSET"]))[0].code == 500
+                await client.mail("a@example.org")
+                with pytest.raises(TimeoutError):
+                    await asyncio.wait_for(client.command("VRFY a"), 0.05)
+                assert (await client.rcpt("b@example.org")).enhanced_code == "2.1.5"
+                reply = await client.data("Subject: x")
+                assert "queued" in reply.text
+                assert reply.latency is not None
+                assert (await client.quit()).code == 221
+            assert client.capture.commands.code.to_list() == [reply.code for reply in client.replies[1:]]
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("initial", [True, False])
+def test_an_error_in_a_login_holds_no_secret(join: Connect, initial: bool) -> None:
+    def goes_away(made: socket.socket) -> None:
+        made.sendall(b"220 mx\r\n")
+        made.recv(100)
+        if not initial:
+            made.sendall(b"334 \r\n")
+            made.recv(100)
+
+    with peer(goes_away) as address:
+        client = join(*address)
+        with pytest.raises(ConversationError) as told:
+            client.auth("PLAIN", "pat", "open sesame", initial=initial)
+    assert "closed the connection" in str(told.value)
+    assert "AHBhdABvcGVuIHNlc2FtZQ" not in str(told.value)
+    assert "AUTH" in str(told.value)
+
+
 def test_many_at_once() -> None:
     async def one(address: tuple[str, int], recording: Recording) -> bool:
         async with await aconnect(*address, recording=recording) as client:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import gc
 import re
 import signal
@@ -20,6 +21,7 @@ import pytest
 
 import smtplab
 from smtplab.cli import main
+from smtplab.replay.cassette import Turn
 from smtplab.replay.recipients import Recipients
 from smtplab.replay.replaying import replay
 from smtplab.replay.rewriting import mapped
@@ -90,6 +92,44 @@ def test_recipients_are_nobody_unless_kept(one: smtplab.Session, captures: Path,
     dsn = opened(captures / "dsn-parameters.pcap").session(0).replay(to=server)
     said = dsn.capture.commands.line.str.cat()
     assert "example.org" not in said.split("RCPT", 1)[1]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"RCPT\tTO:<real@victim.example>", b" rcpt to:<real@victim.example>", b"RCPT TO:\t<real@victim.example>",
+        b"RCPT  TO : real@victim.example", b"RCPT:<real@victim.example>", b"RCPT<real@victim.example>",
+        b"VRFY\treal@victim.example", b"EXPN <real@victim.example>", b"NOOP\rRCPT TO:<real@victim.example>",
+    ],
+)  # fmt: skip
+def test_no_blank_hides_a_recipient(line: bytes) -> None:
+    said = Recipients().line(line)
+    assert b"victim" not in said
+    assert b"real@example.test" in said
+    assert Recipients(keep=True).line(line) == line
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        Turn(
+            8,
+            "client",
+            "chunk",
+            verb="BDAT",
+            line="BDAT 2 LAST",
+            content=b"x\nRSET\r\nRCPT TO:<real@victim.example>\r\n",
+        ),
+        Turn(8, "client", "content", raw=True, content=b"x\r\n.\r\nRCPT TO:<real@victim.example>\r\n.\r\n"),
+    ],
+)
+def test_nothing_is_said_behind_the_end_of_a_content(one: smtplab.Session, server: Any, made: Turn) -> None:
+    whole = one.cassette()
+    end = next(number for number, turn in enumerate(whole.turns) if turn.what == "content")
+    before = whole.turns[:end] if made.what == "content" else whole.turns[: end - 2]
+    played = dataclasses.replace(whole, turns=(*before, made)).replay(to=server)
+    assert "behind the end" in played.notes[0]
+    assert not played.capture.commands.line.str.contains("victim").any()
 
 
 def test_recipients_stay_distinct_and_safe() -> None:

@@ -16,8 +16,10 @@ import pytest
 
 import smtplab
 from smtplab.errors import CassetteError
+from smtplab.live.recording import Recording
 from smtplab.replay.cassette import Cassette, Turn
 from smtplab.replay.export import export
+from smtplab.replay.replaying import settings_of
 
 LOGIN = {"SMTPLAB_USER": "pat", "SMTPLAB_PASSWORD": "sekret"}
 HOSTILE = '\'; touch hacked; "$(touch hacked)`touch hacked`\\\n"""\nimport os;os.mknod(\'hacked\')\n\r\x1b[31m'
@@ -161,6 +163,44 @@ def test_hostile_scripts_do_no_harm(tmp_path: Path) -> None:
                 ["sh", "-c", export(hostile(), "swaks", to=server.address)], cwd=tmp_path, timeout=60, check=False
             )
     assert not (tmp_path / "hacked").exists()
+
+
+@pytest.mark.parametrize("form", ["swaks", "smtplib", "smtplab", "pytest"])
+def test_no_secret_is_written(form: str) -> None:
+    """Also where the recording shows it, and where the client said it in an odd place."""
+    recording = Recording(secrets=True)
+    one = recording.opened(("127.0.0.1", 40000), ("127.0.0.1", 25))
+    for client, octets in (
+        (False, b"220 mx\r\n"), (True, b"EHLO a\r\n"), (False, b"250 AUTH PLAIN\r\n"), (True, b"AUTH PLAIN\r\n"),
+        (False, b"334 \r\n"), (True, b"AHBhdABvcGVuc2VzYW1l\r\n"), (False, b"535 5.7.8 not opensesame\r\n"),
+        (True, b"AUTH=PLAIN AHBhdABvcGVuc2VzYW1l\r\n"), (False, b"500 5.5.2 what\r\n"),
+        (True, b"AUTH PLAIN AHBhdABvcGVuc2VzYW1l\r\n"), (False, b"235 2.7.0 Ok\r\n"), (True, b"QUIT\r\n"),
+    ):  # fmt: skip
+        recording.said(one, octets, from_client=client)
+    session = recording.capture.session(0)
+    kept = session.cassette(secrets=True)
+    assert "AHBhdABvcGVuc2VzYW1l" in str(kept)
+    for what in (session, kept):
+        text = what.export(form)
+        assert "opensesame" not in text
+        assert "AHBhdABvcGVuc2VzYW1l" not in text
+
+
+def test_elsewhere_certificates_are_verified(captures: Path) -> None:
+    session = opened(captures / "starttls-auth-embedded-keys.pcapng").session(0)
+    for form, trusting, careful in (
+        ("swaks", "--tls ", "--tls-verify"),
+        ("smtplib", "_create_unverified_context", "create_default_context"),
+        ("smtplab", "verify=False", "allow='mx.example.invalid'"),
+    ):
+        assert trusting in session.export(form, to=("127.0.0.1", 25))
+        assert careful in session.export(form, to=("mx.example.invalid", 25))
+        assert careful not in session.export(form, to=("127.0.0.1", 25))
+    assert "verify=False" not in session.export("smtplab", to=("mx.example.invalid", 25))
+    assert "unverified" not in session.export("smtplib", to=("mx.example.invalid", 25))
+    assert settings_of({}, "mx.example.invalid").verify is True
+    assert settings_of({}, "127.0.0.1").verify is False
+    assert settings_of({"verify": False}, "mx.example.invalid").verify is False
 
 
 def test_packets(captures: Path, tmp_path: Path) -> None:

@@ -203,6 +203,10 @@ def test_commands_end_in_order_and_keep_what_was_recorded(tmp_path: Path) -> Non
         (["serve", "--listen", "0", "--user", "pat"], 2, "--user is NAME:PASSWORD"),
         (["serve", "--listen", "0", "--ca", "/nowhere/ca.pem"], 2, "no TLS of this command's own"),
         (["serve", "--listen", "0", "--tls", "starttls", "--ca", "/nowhere/ca.pem"], 3, "/nowhere/ca.pem"),
+        (["serve", "--listen", "0", "--save", "/nowhere/a.pcapng"], 3, "/nowhere/a.pcapng: No such file"),
+        (["proxy", "--listen", "0", "--to", "127.0.0.1:25", "--save", "/"], 3, "is a folder"),
+        (["sniff", "lo", "--save", "/nowhere/a.pcapng"], 3, "/nowhere/a.pcapng: No such file"),
+        (["replay", "x.pcap", "--to", "127.0.0.1:25", "--save", "/nowhere/a.pcapng"], 3, "/nowhere/a.pcapng: No such"),
         (["serve", "--presets"], 0, "every third recipient is unknown"),
     ],
 )

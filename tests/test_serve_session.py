@@ -8,12 +8,14 @@ import hmac
 import smtplib
 import socket
 import ssl
+import time
 from collections.abc import Iterator
 
 import pytest
 from raw_client import RawClient, nothing_left
 
 import smtplab
+from smtplab.live import tapped
 from smtplab.live.server import Server, serve
 
 MAIL = b"Subject: Hi\r\n\r\nHello\r\n"
@@ -295,6 +297,18 @@ def test_what_cannot_be_listened_on_is_one_line() -> None:
         serve(tls="maybe")
     with pytest.raises(ValueError, match="no mechanism 'NTLM'"):
         serve(auth=USERS, mechanisms=["NTLM"])
+
+
+def test_a_client_that_never_reads_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tapped, "UNREAD_SECONDS", 0.5)
+    with serve(timeout=0.5) as server, socket.create_connection(server.address) as client:
+        client.settimeout(0.4)
+        with pytest.raises(OSError, match="timed out"):
+            client.sendall(b"HELP\r\n" * 5_000_000)
+        until = time.monotonic() + 10
+        while server._taps and time.monotonic() < until:
+            time.sleep(0.05)
+        assert not server._taps
 
 
 def test_nothing_is_left_behind() -> None:

@@ -86,6 +86,7 @@ def proxy(arguments: argparse.Namespace) -> int:
     from smtplab.live.proxy import proxy as start
 
     listen, upstream = place(arguments.listen, "127.0.0.1"), place(arguments.to, None)
+    saveable(arguments)
     with misuse():
         running = start(listen, upstream, tls=arguments.tls, keylog=arguments.keylog, allow=arguments.allow)
     code = _run(running, arguments, f"to {running.where}")
@@ -110,6 +111,7 @@ def serve(arguments: argparse.Namespace) -> int:
             raise Misused("--user is NAME:PASSWORD")
         users[name] = password
     host, port = place(arguments.listen, "127.0.0.1")
+    saveable(arguments)
     with misuse():
         running = start(
             host,
@@ -123,6 +125,14 @@ def serve(arguments: argparse.Namespace) -> int:
     for fault in running.faults:
         print(f"fault      {safe(fault)}")
     return _run(running, arguments, "for experiments")
+
+
+def saveable(arguments: argparse.Namespace) -> None:
+    """OSError before anything is recorded, rather than when it is to be saved."""
+    from smtplab.share.pcapng import writable
+
+    if arguments.save:
+        writable(arguments.save)
 
 
 @contextlib.contextmanager

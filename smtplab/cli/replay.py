@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from smtplab.cli import GOOD, INTERRUPTED, NOTHING, UNREADABLE, Misused
-from smtplab.cli.live import Command, misuse, place
+from smtplab.cli.live import Command, misuse, place, saveable
 from smtplab.cli.terminal import complain, count, safe, span
 
 if TYPE_CHECKING:
@@ -50,6 +50,11 @@ def grammar(command: Command) -> None:
     one.add_argument("--fresh", action="store_true", help="new dates and message ids")
     one.add_argument("--tls", choices=["as-recorded", "clear", "starttls", "implicit"], help="default: as-recorded")
     one.add_argument("--user", metavar="NAME:PASSWORD", help="AUTH is computed anew with these")
+    one.add_argument(
+        "--verify",
+        metavar="WHOM",
+        help="whose certificates are trusted: system, anyone, or a PEM file (default: system, on loopback anyone)",
+    )
     one.add_argument("--keylog", metavar="FILE", help="the TLS key log of the capture")
     one.add_argument("--timeout", type=float, default=30.0, metavar="SECONDS", help="for each reply (default: 30)")
     one.add_argument("--times", type=int, default=1, metavar="N", help="play each session so often")
@@ -77,6 +82,10 @@ def replay(arguments: argparse.Namespace) -> int:
         if not (name and colon):
             raise Misused("--user is NAME:PASSWORD")
         user = (name, password)
+    options: dict[str, Any] = {}
+    if arguments.verify is not None:
+        options["verify"] = {"system": True, "anyone": False}.get(arguments.verify, arguments.verify)
+    saveable(arguments)
     recording = Recording()
     try:
         what = _what(arguments)
@@ -87,7 +96,7 @@ def replay(arguments: argparse.Namespace) -> int:
                 what, to=to, allow=arguments.allow, pace=_pace(arguments.pace), jitter=arguments.jitter,
                 keep_recipients=arguments.keep_recipients, reverse_path=arguments.reverse_path, fresh=arguments.fresh,
                 tls=arguments.tls, credentials=user, timeout=arguments.timeout, times=arguments.times,
-                at_once=arguments.at_once, recording=recording,
+                at_once=arguments.at_once, recording=recording, **options,
             )  # fmt: skip
     except CassetteError as error:
         complain(str(error))

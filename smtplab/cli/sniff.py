@@ -8,7 +8,7 @@ import sys
 import time
 
 from smtplab.cli import GOOD, Misused
-from smtplab.cli.live import Command
+from smtplab.cli.live import Command, saveable
 from smtplab.cli.terminal import Terminal, safe
 
 EPILOG = """\
@@ -41,6 +41,7 @@ def sniff(arguments: argparse.Namespace) -> int:
     from smtplab.live.sniffer import PORTS
     from smtplab.live.sniffer import sniff as start
 
+    saveable(arguments)
     try:
         ears = start(
             arguments.interface, arguments.port or PORTS, filter=arguments.filter, promiscuous=arguments.promiscuous

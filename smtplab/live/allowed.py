@@ -60,6 +60,18 @@ def is_loopback(address: Address) -> bool:
     return address.is_loopback
 
 
+def names_loopback(host: str) -> bool:
+    """Whether a host is this machine's loopback by what it is called, without being looked up.
+
+    >>> names_loopback("localhost"), names_loopback("::1"), names_loopback("mx.example.org")
+    (True, True, False)
+    """
+    try:
+        return is_loopback(ipaddress.ip_address(host))
+    except ValueError:
+        return host.rstrip(".").lower() == "localhost"
+
+
 def _refusal(host: str, address: str, *, listening: bool) -> str:
     which = host if address == host else f"{host} is {address}, which"
     return f'{which} is not this machine\'s loopback: allow=["{host}"] allows it{" to be listened on" if listening else ""}'

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ssl
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +20,7 @@ from smtplab.live.replies import LONGEST, Reply, ReplyReader
 from smtplab.live.steps import Hang, Receive, Send, Sleep, Steps
 from smtplab.live.tls import Tls
 from smtplab.printable import one_line, printable
+from smtplab.smtp import credentials
 
 SECOND = 10**9
 LINGER = 1.0  # seconds that the peer has to say FIN when we have
@@ -151,22 +152,34 @@ class Conversation:
         for _ in told:
             self.counted()
         replies = []
-        for line in told:
-            replies.append((yield from self.answer(line)))
+        for number, line in enumerate(told, start=1):
+            replies.append((yield from self.answer(line, behind=len(told) - number)))
         return replies
 
     def counted(self) -> None:
         """A command has been sent: the next reply that no other command waits for is its."""
         self._unanswered.append(self._sent_at or 0)
 
-    def answer(self, line: str | bytes) -> Steps[Reply]:
-        """The reply to a command that was sent."""
-        shown = one_line(printable(line if isinstance(line, bytes) else line.encode()), SHOWN)
-        if shown[:5].upper() in ("AUTH ", "X-EXP"):
-            shown = " ".join(shown.split()[:2])
-        reply = yield from self.reply(f"a reply to {shown or 'an empty line'}")
+    def answer(self, line: str | bytes, behind: int = 0) -> Steps[Reply]:
+        """The reply to a command that was sent; `behind` it wait so many others for theirs."""
+        octets = line if isinstance(line, bytes) else line.encode("utf-8", "surrogateescape")
+        return (yield from self.owed(lambda: f"a reply to {self._shown(octets)}", behind))
+
+    def owed(self, wanted: Callable[[], str], behind: int = 0) -> Steps[Reply]:
+        """The reply to a command, past those to commands before it for which nobody waited to the end (Ctrl-C, cancelled)."""
+        while len(self._unanswered) > behind + 1:
+            yield from self.reply("a reply to an earlier command")
+        reply = yield from self.reply(wanted())
         assert reply is not None
         return reply
+
+    def _shown(self, line: bytes) -> str:
+        """A line in an error, without what AUTH sends."""
+        if self.replies and self.replies[-1].code == 334:
+            return "an answer of AUTH"
+        if credentials.begins_so(line):
+            line = line[: credentials.place(line)].rstrip()
+        return one_line(printable(line), SHOWN) or "an empty line"
 
     def reply(self, wanted: str, timeout: float | None = None) -> Steps[Reply | None]:
         """The next reply; what was `wanted` stands in the error where none comes."""

@@ -269,10 +269,10 @@ class Proxy:
     def _gone(self, link: Link) -> Callable[[Tap], None]:
         def gone(tap: Tap) -> None:
             self._taps.discard(tap)
-            if tap is link.client.tap and self.on_end is not None:
-                self.on_end(tap)
             if not {link.client.tap, link.server.tap} & self._taps:
                 self._links.pop(link.number, None)
+            if tap is link.client.tap and self.on_end is not None:
+                self.on_end(tap)
 
         return gone
 

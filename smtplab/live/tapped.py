@@ -17,6 +17,7 @@ from smtplab.live.clock import now
 from smtplab.live.recording import Recording
 
 LINGER_SECONDS = 1.0
+UNREAD_SECONDS = 30.0  # that a peer has to read what was sent before the connection was closed
 CLOSE_SECONDS = 0.3
 _NO_LINGER = struct.pack("ii", 1, 0)  # SO_LINGER with no time: closing sends a RST
 
@@ -137,11 +138,17 @@ class Tap(asyncio.Protocol):
             return
         self._closing = True
         if self._eof or self.raw.is_closing():
-            self.raw.close()
+            self._close_soon()
             return
         self._finish_writing()
         self.raw.resume_reading()
-        self._linger = asyncio.get_running_loop().call_later(LINGER_SECONDS, self.raw.close)
+        self._linger = asyncio.get_running_loop().call_later(LINGER_SECONDS, self._close_soon)
+
+    def _close_soon(self) -> None:
+        """Close when all is sent; a peer that reads nothing holds nothing here."""
+        self.raw.close()
+        if not self._lost:
+            self._linger = asyncio.get_running_loop().call_later(UNREAD_SECONDS, self.raw.abort)
 
     def _finish_writing(self) -> None:
         if self._finished:

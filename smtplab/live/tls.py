@@ -111,8 +111,11 @@ class Tls:
     def say(self, octets: bytes) -> bytes:
         """Records with these octets in them."""
         view = memoryview(octets)
-        while view:
-            view = view[self._tls.write(view) :]
+        try:
+            while view:
+                view = view[self._tls.write(view) :]
+        except ssl.SSLError as error:
+            raise ConversationError(f"speaks TLS no more: {words_of(error)}") from None
         return self.out()
 
     def hear(self, octets: bytes) -> bytes:

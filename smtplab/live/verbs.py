@@ -156,8 +156,7 @@ class Verbs(Conversation):
         """The reply to the content; with LMTP one for each accepted recipient, with PRDR those between 353 and the last."""
         recipients = self._accepted
         replies = []
-        reply = yield from self.reply(wanted)
-        assert reply is not None
+        reply = yield from self.owed(lambda: wanted)
         if reply.code == 353 or (self.lmtp and recipients):
             replies = [] if reply.code == 353 else [reply]
             for number in range(len(replies), recipients):

@@ -13,11 +13,13 @@ from typing import Any
 
 from smtplab.errors import CassetteError
 from smtplab.frames.session import Session
+from smtplab.live.allowed import names_loopback
 from smtplab.printable import octets_of, printable, visible
 from smtplab.replay.cassette import Cassette
 from smtplab.replay.recipients import Recipients
-from smtplab.replay.replaying import script_of
 from smtplab.replay.script import SENT, Script, Step
+from smtplab.replay.silence import silenced
+from smtplab.replay.taking import cassette
 from smtplab.smtp.paths import path as path_of
 from smtplab.smtp.transparency import unstuffed
 
@@ -46,7 +48,8 @@ def export(
     to, keep_recipients
         As for `replay`: which server it will speak to, and whether recipients stay as they are.
 
-    AUTH takes name and password from the environment (`SMTPLAB_USER`, `SMTPLAB_PASSWORD`): no secret is written.
+    AUTH takes name and password from the environment (`SMTPLAB_USER`, `SMTPLAB_PASSWORD`): no secret is written, but into packets,
+    which are as they were captured. On loopback any certificate will do, elsewhere it has to be one that the system trusts.
     Raises ValueError for a form that is none, and `CassetteError` where the recording lacks octets of a content.
 
     >>> print(cap.session(0).export("swaks", to=("127.0.0.1", 2525))[:60])
@@ -64,7 +67,8 @@ def export(
         raise ValueError(f"form={form!r}: allowed are {', '.join(makers)} and pcapng")
     if options:
         raise ValueError(f"no option {next(iter(options))}: there are to and keep_recipients")
-    text = makers[form](_Telling(script_of(what), to, Recipients(keep=keep_recipients)))
+    script = Script.of(silenced(cassette(what) if isinstance(what, Session) else what))
+    text = makers[form](_Telling(script, to, Recipients(keep=keep_recipients)))
     if path is not None:
         pathlib.Path(path).write_text(text + "\n", encoding="utf-8")
     return text
@@ -130,7 +134,7 @@ class _Telling:
 
     def line(self, step: Step) -> bytes:
         """A command line with its recipient replaced."""
-        return self.recipients.line(step.verb, octets_of(step.turn.line))
+        return self.recipients.line(octets_of(step.turn.line))
 
     @property
     def title(self) -> str:
@@ -149,6 +153,7 @@ def _swaks(told: _Telling) -> str:
             words += [*_option("from", reverse_path or "<>"), *_option("to", ",".join(forward_paths))]
         if told.tls != "none":
             words.append("--tls" if told.tls == "starttls" else "--tls-on-connect")
+            words += [] if names_loopback(told.host) else ["--tls-verify"]
         if told.cassette.protocol == "lmtp":
             words += ["--protocol", "LMTP"]
         if told.mechanism:
@@ -185,7 +190,8 @@ def _option(name: str, value: str) -> list[str]:
 def _smtplib(told: _Telling) -> str:
     """A script of Python's own library."""
     kind = "LMTP" if told.cassette.protocol == "lmtp" else "SMTP_SSL" if told.tls == "implicit" else "SMTP"
-    context = "ssl._create_unverified_context()"  # a laboratory's certificate
+    lab = names_loopback(told.host)  # whose certificate is its own
+    context = "ssl._create_unverified_context()" if lab else "ssl.create_default_context()"
     more = f", context={context}" if kind == "SMTP_SSL" else ""
     lines = [f'"""{_docstring(told.title)}"""', "", "import os", "import smtplib", "import ssl", "import sys", ""]
     lines += [f"HOST, PORT = {told.host!r}, {told.port!r}", ""]
@@ -209,7 +215,8 @@ def _smtplab(told: _Telling) -> str:
     """A script with `smtplab.connect`, a call for each command; groups that were pipelined stay together."""
     tls = ", tls='implicit'" if told.tls == "implicit" else ""
     lines = [f'"""{_docstring(told.title)}"""', "", "import os", "", "import smtplab", ""]
-    lines += [f"with smtplab.connect({told.host!r}, {told.port!r}, verify=False{tls}) as client:"]
+    whom = "verify=False" if names_loopback(told.host) else f"allow={told.host!r}"
+    lines += [f"with smtplab.connect({told.host!r}, {told.port!r}, {whom}{tls}) as client:"]
     lines += ["    print(client.greeting)"]
     group: list[Step] = []
     for step in [*told.steps, None]:

@@ -168,7 +168,7 @@ class _Reader:
             if not all(type(item) is str for item in value):
                 raise self.wrong("lines: expected a list of texts")
             for item in value:
-                self.text(name, item)
+                self.one_line(name, item)
             return tuple(value)
         if name == "split":
             if not all(type(item) is int and item > 0 for item in value):
@@ -182,7 +182,7 @@ class _Reader:
                 raise self.wrong("missing: expected a list of pairs, offset and number of octets")
             return tuple(pairs)
         if isinstance(value, str):
-            self.text(name, value)
+            self.one_line(name, value)
         return value
 
     def text(self, name: str, value: str) -> bytes:
@@ -191,6 +191,11 @@ class _Reader:
             return octets_of(value)
         except UnicodeEncodeError:
             raise self.wrong(f"{name}: half a surrogate pair is no text") from None
+
+    def one_line(self, name: str, value: str) -> None:
+        """A line feed would begin another line, of which nobody knows."""
+        if b"\n" in self.text(name, value):
+            raise self.wrong(f"{name}: a line feed in it; a turn is one line")
 
     def octets(self, one: dict[str, Any]) -> bytes:
         """The octets of a line of content."""

@@ -149,6 +149,7 @@ class Player(Exchanging):
             return
         if turn.missing or not turn.complete:
             raise Stop(f"octets of this {step.verb} are missing from the recording")
+        self._contained(step)
         octets = self.rewriting.octets(step)
         done.line = printable(octets.partition(b"\n")[0].rstrip(b"\r"))
         done.due = self._due(step)
@@ -204,12 +205,25 @@ class Player(Exchanging):
         if not before and self._accepted == 0 and self._data is not None and self._recorded_accepted(step):
             octets, done.line = b".\r\n", "[nothing: no recipient was accepted]"
         else:
+            self._contained(step)
             octets = self.rewriting.octets(step)
             done.line = f"[content, {len(octets)} octets]"
         done.due = self._due(step)
         self._held.append((done, octets, ()))
         if not self._next_together(step):
             yield from self._flush()
+
+    def _contained(self, step: Step) -> None:
+        """Stop where octets stand behind a content's end: they would be commands, and nobody has looked at them."""
+        turn = step.turn
+        if step.what == "chunk":
+            words = turn.line.split()
+            over = len(turn.content) > (int(words[1]) if len(words) > 1 and words[1].isdecimal() else 0)
+        else:
+            sent = b"\r\n" + turn.content
+            over = turn.raw and 0 <= sent.find(b"\r\n.\r\n") < len(sent) - 5
+        if over:
+            raise Stop("octets stand behind the end of this content, which would be commands")
 
     def _recorded_accepted(self, step: Step) -> bool:
         """Whether a recipient of this content had been accepted when it was recorded."""

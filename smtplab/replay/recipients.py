@@ -9,6 +9,7 @@ from smtplab.smtp.paths import path as path_of
 DOMAIN = "example.test"  # RFC 2606 2: `.test` is nobody's
 _SAFE = re.compile(rb"[^A-Za-z0-9._+-]+")
 _LONGEST = 56  # octets of a local part, leaving room for a number: RFC 5321 4.5.3.1.1 has 64
+_NAMES = re.compile(rb"(?i)[\s\0]*(RCPT|VRFY|EXPN)(?:[\s\0]+|(?=[:<]))")
 _ORCPT = re.compile(rb"(?i)(?<=[ \t]ORCPT=)[^ \t]+")
 
 
@@ -41,19 +42,23 @@ class Recipients:
             self.map[forward_path] = one + b"@" + DOMAIN.encode()
         return self.map[forward_path]
 
-    def line(self, verb: str, line: bytes) -> bytes:
+    def line(self, line: bytes) -> bytes:
         """A command line with its recipient replaced: that of RCPT with its ORCPT, and who VRFY and EXPN ask for.
 
-        >>> Recipients().line("RCPT", b"RCPT TO:<ann@example.org> NOTIFY=NEVER")
+        >>> Recipients().line(b"RCPT TO:<ann@example.org> NOTIFY=NEVER")
         b'RCPT TO:<ann@example.test> NOTIFY=NEVER'
         """
-        if self.keep or verb not in ("RCPT", "VRFY", "EXPN"):
+        if self.keep:
             return line
-        head, blank, argument = line.partition(b" ")
-        if not blank:
+        return b"\r".join(map(self._named, line.split(b"\r")))  # to some servers a CR ends a line
+
+    def _named(self, line: bytes) -> bytes:
+        found = _NAMES.match(line)  # servers are generous with blanks, and what a recording calls the verb may be wrong
+        if found is None:
             return line
-        if verb != "RCPT":
-            return head + b" " + (self.of(argument.strip(b"<> ")) if b"@" in argument else argument)
+        head, argument = found[1], line[found.end() :]
+        if head.upper() != b"RCPT":
+            return head + b" " + (self.of(argument.strip(b"<> \t")) if b"@" in argument else argument)
         path, rest = path_of(argument)
         parameters = argument[rest:]
         original = _ORCPT.search(b" " + parameters)

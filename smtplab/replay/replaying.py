@@ -10,7 +10,7 @@ from typing import Any
 
 from smtplab.errors import ConversationError
 from smtplab.frames.session import Session
-from smtplab.live.allowed import Resolved, resolve
+from smtplab.live.allowed import Resolved, names_loopback, resolve
 from smtplab.live.background import Background
 from smtplab.live.client import conversation
 from smtplab.live.recording import Recording
@@ -66,8 +66,8 @@ def replay(
     credentials
         A name and a password, or a map from recorded names to those: AUTH is computed anew. Without, it is left out.
     tls, verify, server_name
-        None or "as-recorded"; "clear" leaves TLS out, "starttls" and "implicit" put it in. `verify` as in `smtplab.connect`; False
-        by default, for a lab's server has a certificate of its own.
+        None or "as-recorded"; "clear" leaves TLS out, "starttls" and "implicit" put it in. `verify` as in `smtplab.connect`; by
+        default anyone is trusted on loopback, for a lab's server has a certificate of its own, elsewhere whom the system trusts.
     gaps
         What stands for octets of a content that the recording lacks; without it the session stops there, and says so.
     timeout
@@ -154,12 +154,12 @@ async def _all(players: list[Player], addresses: list[Resolved], timeout: float,
 def settings_of(options: dict[str, Any], host: str) -> Settings:
     """The caller's options, checked."""
     try:
-        made = settings(**options)
+        made = settings(**{"verify": not names_loopback(host), "server_name": host} | options)
     except TypeError:
         known = [field.name for field in dataclasses.fields(Settings) if field.name not in ("chance", "contexts")]
         strange = next((name for name in options if name not in known), "")
         raise ValueError(f"no option {strange}: there are {', '.join(known)}") from None
-    return made if made.server_name else dataclasses.replace(made, server_name=host)
+    return made
 
 
 def _scripts(what: Any, times: Any) -> tuple[list[Script], bool]:

@@ -60,7 +60,7 @@ class Rewriting:
     def line(self, verb: str, line: bytes, number: int = -1) -> bytes:
         """A command line as it is sent, without its line end."""
         line = mapped(line, self.settings.hosts)
-        line = self.recipients.line(verb, line)
+        line = self.recipients.line(line)
         if verb == "MAIL":
             if self.settings.reverse_path is not None:
                 head, _, argument = line.partition(b" ")

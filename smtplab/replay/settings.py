@@ -31,7 +31,7 @@ class Settings:
     fresh: tuple[str, ...] = ()
     rewrite: Callable[[str, str], str] | None = None
     seed: int | None = None
-    verify: bool | str = False
+    verify: bool | str = True
     server_name: str | None = None
     chance: random.Random = field(default_factory=random.Random)
     contexts: list[ssl.SSLContext] = field(default_factory=list)
@@ -64,7 +64,7 @@ def settings(
     fresh: bool | str | tuple[str, ...] | list[str] = False,
     rewrite: Callable[[str, str], str] | None = None,
     seed: int | None = None,
-    verify: bool | str = False,
+    verify: bool | str = True,
     server_name: str | None = None,
 ) -> Settings:
     """Settings, checked; ValueError says what is allowed.

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-import pandas as pd
+import dataclasses
+from collections.abc import Iterable
 
-from smtplab.frames.event import cells_of, whole, word
 from smtplab.printable import octets_of, printable
-from smtplab.smtp import credentials
+from smtplab.replay.cassette import Cassette, Turn
+from smtplab.replay.script import Script
+from smtplab.smtp import auth, credentials
 
 SHORTEST = 4  # octets: shorter secrets are in every text, and would leave nothing of it
 
 
 class Silence:
-    """The secrets of one session; `line` and `said` give texts without them. A capture that masks needs nothing of it."""
+    """The secrets of one session; `line` and `said` give texts without them. A capture that masks needs nothing of it.
 
-    def __init__(self, commands: pd.DataFrame, *, secrets: bool) -> None:
+    `commands` are numbers, verbs, lines, and the codes that answered them.
+    """
+
+    def __init__(self, commands: Iterable[tuple[int, str, str, int | None]]) -> None:
         self._known: set[bytes] = set()
         self._masked: dict[int, str] = {}
-        if secrets:
-            return
         refused = False
-        for number, verb, text, code in cells_of(commands, "command", "verb", "line", "code"):
-            line = octets_of(word(text))
+        for number, verb, text, code in commands:
+            line = octets_of(text)
             place = len(line)
             if verb == "AUTH-RESPONSE":
                 place = 0
@@ -32,10 +35,8 @@ class Silence:
             secret = line[place:]
             if secret and set(secret) != {ord("*")} and secret != b"=":
                 self._known |= {one for one in credentials.secrets(secret) if len(one) >= SHORTEST}
-                self._masked[int(number)] = printable(line[:place] + b"*" * len(secret))
-            refused = (verb in ("AUTH", "X-EXPS", "AUTH-RESPONSE") or (refused and verb == "?")) and (
-                whole(code) or 0
-            ) >= 400
+                self._masked[number] = printable(line[:place] + b"*" * len(secret))
+            refused = (verb in ("AUTH", "X-EXPS", "AUTH-RESPONSE") or (refused and verb == "?")) and (code or 0) >= 400
 
     def line(self, number: int, text: str) -> str:
         """A command's line."""
@@ -49,3 +50,25 @@ class Silence:
         for secret in sorted(self._known, key=len, reverse=True):
             octets = octets.replace(secret, b"*" * len(secret))
         return printable(octets)
+
+
+def silenced(cassette: Cassette) -> Cassette:
+    """The cassette without what AUTH sent."""
+    if cassette.secrets != "kept":
+        return cassette
+    steps = [step for step in Script.of(cassette).steps if step.turn.who == "client"]
+    numbers = {id(step.turn): number for number, step in enumerate(steps)}
+    silence = Silence(
+        (number, step.verb, printable(step.turn.wire.rstrip(b"\r\n")), step.replies[-1].code if step.replies else None)
+        for number, step in enumerate(steps)
+    )
+
+    def told(turn: Turn) -> Turn:
+        if turn.what in ("auth", "auth-response"):
+            secret = turn.secret is not None and turn.secret != "=" and auth.is_secret(octets_of(turn.secret))
+            return dataclasses.replace(turn, secret=None) if secret else turn
+        if turn.what == "command":
+            return dataclasses.replace(turn, line=silence.line(numbers.get(id(turn), -1), turn.line))
+        return dataclasses.replace(turn, lines=tuple(map(silence.said, turn.lines)))
+
+    return dataclasses.replace(cassette, secrets="left out", turns=tuple(map(told, cassette.turns)))

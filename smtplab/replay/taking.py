@@ -52,7 +52,8 @@ class _Taking:
         self.rows = {int(row[0]): row[1:] for row in cells_of(frame, *names)}
         self.verbs = {int(number): word(verb) for number, verb in cells_of(frame, "command", "verb")}
         self.texts = [word(text) for text in session.replies["text"].tolist()]
-        self.silence = Silence(frame, secrets=secrets)
+        cells = () if secrets else cells_of(frame, "command", "verb", "line", "code")
+        self.silence = Silence((int(n), word(verb), word(line), whole(code)) for n, verb, line, code in cells)
         self._known_cuts: dict[bool, Any] = {}
         self._places()
 

@@ -67,13 +67,7 @@ def replacing(path: str | os.PathLike[str], sources: Iterable[str]) -> Iterator[
     for source in sources:
         if target.exists() and pathlib.Path(source).exists() and target.samefile(source):
             raise ValueError(f"{target} is the capture itself: name another file")
-    if target.is_dir():
-        raise IsADirectoryError(21, "is a folder: name a file in it", str(target))
-    beside = target.with_name(f".{target.name}.{chance.token_hex(4)}.part")
-    try:
-        file = beside.open("xb")
-    except OSError as error:
-        raise type(error)(error.errno, error.strerror, str(target)) from None
+    beside, file = _beside(target)
     try:
         with file:
             yield file
@@ -81,3 +75,21 @@ def replacing(path: str | os.PathLike[str], sources: Iterable[str]) -> Iterator[
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
+
+
+def writable(path: str | os.PathLike[str]) -> None:
+    """Raise OSError, and say it of `path`, where `replacing` would: for who records for hours before he writes."""
+    beside, file = _beside(pathlib.Path(path))
+    file.close()
+    beside.unlink()
+
+
+def _beside(target: pathlib.Path) -> tuple[pathlib.Path, IO[bytes]]:
+    """A new file in the folder of another; OSError, about that, where there can be none."""
+    if target.is_dir():
+        raise IsADirectoryError(21, "is a folder: name a file in it", str(target))
+    beside = target.with_name(f".{target.name}.{chance.token_hex(4)}.part")
+    try:
+        return beside, beside.open("xb")
+    except OSError as error:
+        raise type(error)(error.errno, error.strerror, str(target)) from None
