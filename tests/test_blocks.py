@@ -258,6 +258,12 @@ def test_what_a_yenc_block_says_of_itself(head: bytes, tail: bytes, defects: lis
     assert (block.octets, block.defects) == (FILE, defects)
 
 
+@pytest.mark.parametrize("head", [b"line=128 size=x", b"line=128 name=size=3", b"line=128 size="])
+def test_a_yenc_beginning_without_a_size_is_text(head: bytes) -> None:
+    (part,) = parts(mail(b"=ybegin %s\r\nabc\r\n=yend size=3\r\n" % head))
+    assert part.decoded().endswith(b"=yend size=3\r\n")
+
+
 def test_a_part_of_yenc_has_a_crc_of_its_own() -> None:
     text = yenc_of(
         FILE,

@@ -15,14 +15,15 @@ from smtplab.charts.bytes import octets_view
 from smtplab.widgets.illustrated import page
 
 NAMES = ["one-mail.pcap", "bdat.pcap", "lossy.pcap", "cut-packets.pcap", "one-direction.pcap", "pipelined.pcap",
-         "starttls-without-keys.pcap", "eight-bit.pcap", "starts-in-mid-session.pcap"]  # fmt: skip
+         "starttls-without-keys.pcap", "eight-bit.pcap", "starts-in-mid-session.pcap",
+         "starttls-auth-embedded-keys.pcapng"]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_blocks_are_the_streams_octets_and_fields_cover_them(name: str) -> None:
     session = smtplab.open(f"captures/{name}").session(0)
     found = blocks(session)
-    tls = ["tls", "tls-server"] if session.row["tls"] != "none" else []
+    tls = ["tls", "tls-server"] if session.row["tls"] != "none" and not session.row["decrypted"] else []
     assert [key for key in found if key.startswith("tls")] == tls
     assert len(found) == len(session.commands) + len(session.replies) + len(tls)
     for block in found.values():
@@ -33,6 +34,26 @@ def test_blocks_are_the_streams_octets_and_fields_cover_them(name: str) -> None:
             assert one.start == at < one.end
             at = one.end
         assert at == len(block.octets)
+
+
+@pytest.mark.parametrize("name", ["starttls.pcapng", "implicit-tls.pcap"])
+def test_what_was_decrypted_has_a_lock_and_the_packets_of_its_records(name: str) -> None:
+    stem = name.partition(".")[0]
+    session = smtplab.open(f"captures/{name}", keylog=f"captures/{stem}.keys").session(0)
+    found = blocks(session)
+    asked = session.commands.verb.eq("STARTTLS").to_numpy().nonzero()[0]
+    first = int(asked[0]) + 1 if len(asked) else 0
+    for number, frame in enumerate(session.commands.frame):
+        block = found[f"command-{number}"]
+        assert block.sealed == (number >= first)
+        if block.sealed and block.borders:  # each of its records begins in it or before, and the last completes it
+            assert block.borders[-1][1] == frame
+    sealed = sum(block.sealed for block in found.values())
+    assert sealed > 5
+    scene = octets_view(session, rows=256).scene
+    assert sum(getattr(item, "role", "") == "lock" for item in scene.items) > 1
+    assert "under TLS" in scene.description
+    assert "under TLS" not in octets_view(smtplab.open("captures/one-mail.pcap").session(0)).scene.description
 
 
 def test_lost_octets_are_a_field_of_their_own() -> None:

@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smtplab.content import apple, tnef
+from smtplab.content.block import FLOOR
 from smtplab.content.parts import Part, parts
+from smtplab.content.tree import PARTS
 
 
 def attribute(level: int, name: int, data: bytes, checksum: int | None = None) -> bytes:
@@ -112,6 +114,19 @@ def test_lengths_that_lie() -> None:
     assert len(winmail(loop)) == 1
     for end in range(len(good)):
         winmail(good[:end])
+
+
+def test_files_in_files_give_a_bounded_number_of_octets() -> None:
+    size, fields = 100_000, b"Content-Type: application/x-any\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+    entries = b"".join(bytes([0, 0, 0, kind, 0, 0, 0, 0]) + (size - 1).to_bytes(4, "big") for kind in (1, 2))
+    itself = (apple.SINGLE + b"\0\2\0\0" + bytes(16) + b"\0\2" + entries).ljust(size, b"x")  # both forks are the file
+    found = parts(fields + encodebytes(itself))
+    assert sum(len(part.decoded()) for part in found[1:]) <= FLOOR
+    assert any("too-large" in part.defects for part in found)
+    many = HEAD + file(b"", b"") * (PARTS + 9)
+    found = winmail(many)
+    assert len(found) == PARTS
+    assert "too-many-parts" in found[0].defects
 
 
 @given(st.binary(max_size=200))

@@ -14,6 +14,7 @@ from speaking import ENVELOPE, HELLO, QUIT, heard, quietly, shipped, talk
 import smtplab
 from smtplab import Capture
 from smtplab.share.filenames import LIMIT, safe
+from smtplab.share.parts import _number
 
 CAPTURES = Path(__file__).parent.parent / "captures"
 
@@ -49,6 +50,12 @@ def test_names_from_the_wire_never_leave_the_folder_and_never_collide(tmp_path: 
     assert [path.read_text() for path in paths] == [str(n) for n in range(len(HOSTILE))]
     assert sorted(path.name for path in (tmp_path / "inner").iterdir()) == ["files"]
     assert all(len(path.name.encode()) < 200 for path in paths)
+
+
+def test_deep_numbers_are_cut_and_stay_apart() -> None:
+    deep = [".".join(["1"] * n) for n in range(2, 100)]
+    assert len(set(map(_number, deep))) == len(deep)
+    assert max(map(len, map(_number, deep))) == 40
 
 
 @given(st.text(max_size=400))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email
 import email.policy
+from base64 import encodebytes
 from email.message import EmailMessage
 from typing import Any
 
@@ -140,6 +141,29 @@ def test_nothing_is_joined_across_a_hole() -> None:
     head = text.index(b"boundary")
     (part,) = parts(text, ((head, 5),))
     assert "gap-in-header" in part.defects
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 50, 77, 78, 200])
+def test_base64_behind_a_hole_is_in_step_again(size: int) -> None:
+    data = bytes(range(256)) * 2
+    head = lines(b"Content-Type: application/x-any", b"Content-Transfer-Encoding: base64", b"")
+    text = head + encodebytes(data).replace(b"\n", b"\r\n")
+    for at in range(len(head), len(text) - size - 4, 11):
+        (part,) = parts(text[:at] + text[at + size :], ((at, size),))
+        octets = part.decoded()
+        before = next((n for n, pair in enumerate(zip(octets, data, strict=False)) if len(set(pair)) > 1), len(octets))
+        assert data.endswith(octets[before:]), at
+        assert len(data) - len(octets) < size + 6
+        assert part.defects == []
+
+
+def test_what_quoted_printable_ends_with_before_a_hole_is_kept() -> None:
+    head = lines(b"Content-Transfer-Encoding: quoted-printable", b"")
+    for text, wanted in ((b"a \tb", b"a \tb"), (b"a=4b", b"ab"), (b"a=b", b"ab"), (b"a=\r\n", b"a\n")):
+        (part,) = parts(head + text, ((len(head + text) - 1, 5),))
+        assert part.decoded() == wanted
+    (part,) = parts(head + b"cut off ", complete=False)
+    assert part.decoded() == b"cut off "
 
 
 def test_what_was_whole_before_the_end_was_lost_is_complete() -> None:

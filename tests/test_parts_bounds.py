@@ -9,7 +9,7 @@ from test_bounds import linear
 
 from smtplab.content.block import FACTOR, FLOOR
 from smtplab.content.kind import kind
-from smtplab.content.parameters import value
+from smtplab.content.parameters import anew
 from smtplab.content.parts import parts
 from smtplab.content.words import decoded
 
@@ -22,6 +22,13 @@ APPLE = b"Content-Type: a/b\n\n\0\5\x16\0\0\2\0\0" + bytes(16) + b"\xff\xff"
 FLOODS: dict[str, tuple[Callable[[int], bytes], int]] = {
     "boundaries": (lambda n: MIXED + b"--b\r\n" * n, 100_000),
     "lines that are nearly boundaries": (lambda n: MIXED + b"--c\n" * n, 200_000),
+    "lines with dashes in many multiparts": (
+        lambda n: b"".join(b"Content-Type: multipart/a; boundary=%b\n\n--%b\n" % (b"b" * k, b"b" * k) for k in range(1, 90))
+        + b"\n"
+        + b"--a--b\n" * n,
+        30_000,
+    ),
+    "files of TNEF": (lambda n: TNEF + b"\2\2\x90\6\0" + bytes(6) + (b"\2\2\x90\6\0" + bytes(6)) * n, 100_000),
     "one line of dashes": (lambda n: MIXED + b"--" * n, 1_000_000),
     "messages in messages": (lambda n: b"Content-Type: message/rfc822\n\n" * n, 20_000),
     "multiparts in multiparts": (
@@ -62,7 +69,7 @@ def everything(octets: bytes) -> int:
         kind(part.decoded())
         for _, raw in part.fields:
             decoded(raw)
-            value.__wrapped__(raw)
+            anew(raw)
     return total
 
 

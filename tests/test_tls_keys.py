@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import random
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from builders import Record, pcap
 from sealing import NO_ENCRYPT_THEN_MAC, NO_EXTENDED_MASTER_SECRET, Sealed, Ways, sealed
 from speaking import CONTENT, ENVELOPE, GO, HELLO, KEYED, QUIT, facts, quietly, shipped, talk
+from test_bounds import linear
 
 import smtplab
 from smtplab import Capture, CaptureWarning
+from smtplab.capture import layout
 from smtplab.capture.wanted import Wanted
+from smtplab.dialogue.under_tls import Captured
 from smtplab.frames import converting
 from smtplab.frames.keys import Keys
 
@@ -309,6 +314,19 @@ def test_noise_in_place_of_records_is_given_up_in_bounded_work(tmp_path: Path) -
     capture = opened(one, tmp_path)
     assert capture.commands.verb.to_list() == ["EHLO", "STARTTLS", "EHLO"]
     assert set(capture.gaps.reason) == {"no-key"}
+
+
+def test_a_stream_full_of_holes_is_gone_through_in_linear_time() -> None:
+    def work(pieces: int) -> Callable[[], object]:
+        rows = np.zeros((2 * pieces, layout.SEGMENT_FIELDS), np.int64)
+        rows[:, layout.OFFSET], rows[:, layout.LENGTH] = np.arange(2 * pieces) * 4, 4
+        rows[1::2, layout.POS] = -1
+        stream = Captured(np.zeros(4, np.uint8), rows)
+        assert [stream.resumes(at) for at in (0, 3, 4, 9)] == [0, 3, 8, 9]
+        assert stream.resumes(stream.end - 4) == stream.end
+        return lambda: [stream.resumes(at) for at in range(0, stream.end, 8)]
+
+    linear(work, 2000)
 
 
 # --- the captures that are shipped, and what is written of them

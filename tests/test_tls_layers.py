@@ -9,6 +9,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from sealing import NAME, NO_ENCRYPT_THEN_MAC, Ends, Ways, contexts, sealed
 from speaking import HELLO, QUIT, quietly, talk
 
@@ -92,6 +95,24 @@ def test_certificates_that_are_none() -> None:
     assert read_certificate(b"\x30\x03\1\2\3") is None
     assert chain(b"\0\0\xff\0\0\x05ab", modern=False) == []
     assert chain(b"", modern=True) == []
+
+
+def test_hellos_that_end_too_early_have_no_fingerprint() -> None:
+    short = b"\x16\x03\x01\x00\x0c\x01\x00\x00\x08\x03\x03" + bytes(6)
+    answer = b"\x16\x03\x03\x00\x0c\x02\x00\x00\x08\x03\x03" + bytes(6)
+    for client, server in ((short, answer), (short[:9] + b"\0", answer)):
+        row = quietly(talk(*OPEN).client(client).server(server).pcap()).tls().iloc[0]
+        assert row[["ja3", "ja3s", "ja4", "ja4s"]].isna().all()
+
+
+def test_a_common_name_counts_where_there_is_no_other() -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "mx.test")])
+    when = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
+    made = x509.CertificateBuilder(name, name, key.public_key(), 1, when, when).sign(key, hashes.SHA256())
+    one = read_certificate(made.public_bytes(serialization.Encoding.DER))
+    assert one is not None
+    assert one.names == ("mx.test",)
 
 
 def rules(*turns: str, keys: Path | None = None, ways: Ways | None = None) -> set[str]:

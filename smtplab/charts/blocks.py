@@ -27,7 +27,8 @@ REBUILT = "rebuilt from the frames, which keep no line ends: separators as the R
 class Block:
     """One command or reply: `octets` (secrets masked), `fields` over them, `start` in its side's stream (-1 unknown).
 
-    `borders`: places in `octets` where a TCP segment begins, each with the packet's number. `note` says what is not so.
+    `borders`: places in `octets` where a TCP segment begins, each with the packet's number;
+    under TLS (`sealed`) where a record's text begins, with the packet that completed it. `note` says what is not so.
     """
 
     key: str
@@ -38,6 +39,7 @@ class Block:
     fields: list[Field] = field(default_factory=list)
     borders: list[tuple[int, int]] = field(default_factory=list)
     note: str = ""
+    sealed: bool = False
 
 
 class Blocks(Mapping[str, Block]):
@@ -68,7 +70,7 @@ def blocks(session: Any) -> Blocks:
         streams, places = _streams(session)
     except CaptureError:
         return Blocks(dict(_rebuilt(session)))
-    borders = [_borders(session, from_client) for from_client in (True, False)]
+    borders = [_borders(session, places, side) for side in (0, 1)]
     make = partial(_block, streams, places, borders)
     found: dict[str, Callable[[], Block]] = {}
     verbs = [word(verb) for verb in session.commands["verb"].tolist()]
@@ -97,14 +99,16 @@ def _streams(session: Any) -> tuple[list[bytes], Any]:
     return streams, session.capture.source.places(session.session)
 
 
-def _borders(session: Any, from_client: bool) -> list[tuple[int, int]]:
-    """(offset in the stream, packet's number) of each packet that carried new octets, by offset."""
+def _borders(session: Any, places: Any, side: int) -> list[tuple[int, int]]:
+    """(offset in the stream, packet's number) of each packet that carried new octets, under TLS of each record; by offset."""
     names = ("from_client", "new", "size", "seq", "frame")
-    return sorted(
+    clear = places.under[side].start if places.under[side] else None
+    carried = [
         (int(seq) + int(size) - int(new), int(frame))
         for client, new, size, seq, frame in cells_of(session.packets, *names)
-        if bool(client) == from_client and new > 0
-    )
+        if bool(client) == (side == 0) and new > 0
+    ]
+    return sorted(place for place in carried if clear is None or place[0] < clear) + places.records[side]
 
 
 def _block(streams: list[bytes], places: Any, borders: Any, place: Any, key: str, title: str, verb: str) -> Block:
@@ -118,7 +122,8 @@ def _block(streams: list[bytes], places: Any, borders: Any, place: Any, key: str
             fields = list(_with_hole(fields, max(begin - place.start, 0), min(stop - place.start, len(octets))))
     first = bisect_left(borders[side], (place.start, 0))
     inside = [(at - place.start, frame) for at, frame in borders[side][first:] if at < end] if octets else []
-    return Block(key, title, side == 0, octets, place.start, fields, inside)
+    sealed = place.start in places.under[side]
+    return Block(key, title, side == 0, octets, place.start, fields, inside, sealed=sealed)
 
 
 def _with_hole(fields: list[Field], begin: int, stop: int) -> Iterator[Field]:

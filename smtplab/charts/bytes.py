@@ -8,6 +8,7 @@ from typing import Any
 
 from smtplab.charts.blocks import MOST, Block, Blocks, blocks
 from smtplab.charts.drawing import Drawing, Pages
+from smtplab.charts.marks import lock
 from smtplab.charts.metrics import fit
 from smtplab.charts.palette import FIELD_PHASES, theme_of
 from smtplab.charts.picture import one_of
@@ -27,6 +28,7 @@ TEXT, LETTER = 440, 8.2
 PACKET = 620
 FIELDS = 636
 ROW, WORDS = 22, 16
+LOCK = 18  # px of the lock before what TLS carried
 ROOM = 6  # px beside the row that a widget marks
 SAID = 600  # characters of what a widget says of it
 ACROSS = 16
@@ -40,7 +42,8 @@ def octets_view(
 
     `command` shows one command and the reply that answers it, `reply` one reply, `side` only what "client" or "server" said; none
     of them shows all lines in wire order. A page holds up to `rows` rows (2 to 256, that is 4 KB); `page` counts from 0. `width`
-    is the picture's in px, 900 to 2000. A red stroke and a packet's number stand where a TCP segment begins.
+    is the picture's in px, 900 to 2000. A red stroke and a packet's number stand where a TCP segment begins;
+    of what was decrypted, which has a lock, where a TLS record begins, with the packet that completed it.
 
     >>> cap.session(0).bytes(reply=0)
     Octets of session 0: reply 0, the greeting, 35 octets in 6 fields
@@ -149,6 +152,8 @@ def _scene(title: str, pieces: Sequence[Piece], width: int) -> Scene:
         y += 30
     height = round(y + 10)
     described = "Hex and text side by side; each field with its meaning; a red stroke where a TCP segment begins."
+    if any(block.sealed for block, _, _ in pieces):
+        described += " A lock marks what was said under TLS; there a stroke stands where a record begins."
     return Scene(width, height, title, described, [Rect("page", 0, 0, width, height), *items])
 
 
@@ -161,15 +166,11 @@ def _piece(piece: Piece, y: float, told: set[tuple[str, str]], width: int) -> tu
         else ""
     )
     note = f" ({block.note})" if block.note else ""
-    items: list[Primitive] = [
-        Text(
-            "field-name",
-            MARGIN,
-            y + 12,
-            fit("field-name", f"{who}: {block.title}{where}{note}", width - 2 * MARGIN),
-            key=block.key,
-        )
-    ]
+    left = MARGIN + (LOCK if block.sealed else 0)
+    head = fit("field-name", f"{who}: {block.title}{where}{note}", width - left - MARGIN)
+    items: list[Primitive] = [Text("field-name", left, y + 12, head, key=block.key)]
+    if block.sealed:
+        items += lock(MARGIN, y, block.key)
     top = y + 22
     shown = [(number, one) for number, one in enumerate(block.fields) if one.start < end and one.end > begin]
     for number, one in shown:
@@ -182,7 +183,7 @@ def _piece(piece: Piece, y: float, told: set[tuple[str, str]], width: int) -> tu
         items += more
     # Behind all of it the row that is selected; its label is the first, and so what the widget says of the key.
     names = ", ".join(f"{one.name} ({one.meaning})" if one.meaning != one.name else one.name for _, one in shown)
-    told_of = visible(one_line(f"{who}: {block.title}: {names}", SAID))
+    told_of = visible(one_line(f"{who}{' under TLS' if block.sealed else ''}: {block.title}: {names}", SAID))
     items.insert(0, Rect("row", ROOM, y - 2, width - 2 * ROOM, max(grid, line) - y + 4, key=block.key, label=told_of))
     return items, max(grid, line) + 12
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import binascii
 import re
 
-from smtplab.content.block import Block, Room
+from smtplab.content.block import TOO_LARGE, Block, Room
 from smtplab.content.words import shown
 
 COMMENT = b"(This file must be converted"  # " with BinHex 4.0)"; macutils writes "; you knew that already.)"
@@ -20,7 +20,6 @@ HEADER_CRC, DATA_CRC, RESOURCE_CRC = (
     "binhex-data-crc-differs",
     "binhex-resource-crc-differs",
 )
-TOO_LARGE = "too-large"  # run lengths gave more than a message's blocks may
 
 _ALPHABET = b"!\"#$%&'()*+,-012345689@ABCDEFGHIJKLMNPQRSTUVXYZ[`abcdefhijklmpqr"
 _BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"

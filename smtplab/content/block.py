@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 FLOOR = 64 << 20  # octets that the blocks of any message may give, 64 MiB
 FACTOR = 8  # beyond, this often the message's own size; BinHex's run lengths alone could give 85 times
+TOO_LARGE = "too-large"  # more than a message's blocks may give
+TOO_MANY = "too-many-parts"
 
 
 @dataclass(slots=True)
@@ -33,3 +35,11 @@ class Room:
 
     def __init__(self, size: int) -> None:
         self.left = max(FLOOR, FACTOR * size)
+
+    def takes(self, block: Block) -> bool:
+        """Whether there is room for a block; it is taken off then."""
+        size = len(block.octets)
+        if size > self.left:
+            return False
+        self.left -= size
+        return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from smtplab.content import apple, binhex, tnef, uuencode, yenc
-from smtplab.content.block import Block, Room
+from smtplab.content.block import TOO_LARGE, Block, Room
 
 _BEGIN = re.compile(rb"^(?:begin[ -]|=ybegin |\(This file must be converted)", re.MULTILINE)
 HEAD = 4  # octets by which a file is seen to hold others
@@ -45,6 +45,8 @@ def holds_files(head: bytes) -> bool:
     return head in (tnef.MAGIC, apple.SINGLE, apple.DOUBLE)
 
 
-def in_file(octets: bytes) -> tuple[list[Block], list[str]]:
-    """The files in a file, and what is wrong with it."""
-    return tnef.inside(octets) if octets.startswith(tnef.MAGIC) else apple.inside(octets)
+def in_file(octets: bytes, room: Room, most: int) -> tuple[list[Block], list[str]]:
+    """The files in a file, `most` of them and as many as there is room for, and what is wrong with it."""
+    found, defects = tnef.inside(octets, most) if octets.startswith(tnef.MAGIC) else apple.inside(octets)
+    kept = [block for block in found if room.takes(block)]  # a file may name itself as what lies in it
+    return kept, [*defects, TOO_LARGE] if len(kept) < len(found) else defects

@@ -5,11 +5,12 @@ Everything is done message by message. What no part's place or number depends on
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 from smtplab.content import blocks, transfer, tree
-from smtplab.content.block import Block, Room
+from smtplab.content.block import TOO_MANY, Block, Room
 from smtplab.content.parameters import value
 from smtplab.content.tree import Entity, Walk, child
 
@@ -91,7 +92,7 @@ class Part:
         if self.known is not None:
             return self.known
         if self.encoding in ("base64", "quoted-printable"):
-            self.known = b"".join(map(self.undone, self.stretches()))
+            self.known = b"".join(self.plain_stretches())
             return self.known
         plain = self.octets[self.begin : self.end]
         if self.encoding == "7bit" and not (self.composite or plain.isascii()):
@@ -113,12 +114,18 @@ class Part:
         """Add to what was wrong, each once."""
         self.defects += [one for one in defects if one not in self.defects]
 
-    def undone(self, data: bytes) -> bytes:
-        """Some of its octets, decoded."""
-        undo = transfer.base64 if self.encoding == "base64" else transfer.quoted_printable
-        plain, defects = undo(data)
-        self.note(defects)
-        return plain
+    def plain_stretches(self) -> Iterator[bytes]:
+        """Its content, cut where octets are missing, each stretch decoded by itself."""
+        for n, data in enumerate(self.stretches()):
+            if self.encoding == "base64":
+                undo = transfer.base64 if self.complete else transfer.base64_cut
+                plain, defects = undo(transfer.base64_in_step(data) if n else data)
+            elif self.encoding == "quoted-printable":
+                plain, defects = (transfer.quoted_printable if self.complete else transfer.quoted_printable_cut)(data)
+            else:
+                plain, defects = data, []
+            self.note(defects)
+            yield plain
 
 
 def parts(octets: bytes, holes: Holes = (), *, complete: bool = True) -> list[Part]:
@@ -185,19 +192,18 @@ class _Gathering:
 
     def _text(self, part: Part) -> None:
         offset: int | None = part.begin
-        for stretch in part.stretches():  # no block is joined across a hole
-            if part.encoding in ("base64", "quoted-printable"):
-                text = octets = part.undone(stretch)
-                offset = None
-                if not part.holes:
-                    part.known = text
-            else:
-                text, octets = stretch, part.octets
+        encoded = part.encoding in ("base64", "quoted-printable")
+        if encoded:
+            offset = None
+        for text in part.plain_stretches():  # no block is joined across a hole
+            if encoded and not part.holes:
+                part.known = text
+            octets = text if encoded else part.octets
             self._add(part, blocks.in_text(text, self._room, self._left + 1), octets, offset)
-            offset = None if offset is None else offset + len(stretch)
+            offset = None if offset is None else offset + len(text)
 
     def _files(self, part: Part) -> None:
-        found, defects = blocks.in_file(part.decoded())
+        found, defects = blocks.in_file(part.decoded(), self._room, self._left + 1)
         part.note(defects)
         self._add(part, found)
         part.container = bool(found)
@@ -206,7 +212,7 @@ class _Gathering:
         """Make parts of blocks in `octets` from `offset` on (None: these were decoded); without octets, of files in a file."""
         for block in found:
             if self._left <= 0:
-                parent.note([tree.TOO_MANY])
+                parent.note([TOO_MANY])
                 return
             parent.children += 1
             shift = offset or 0

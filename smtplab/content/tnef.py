@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from smtplab.content.block import Block
+from smtplab.content.block import TOO_MANY, Block
 from smtplab.content.mapi import properties
 from smtplab.content.words import of_charset, shown
 
@@ -54,8 +54,8 @@ def _text(value: bytes | str, charset: bytes) -> str:
     return of_charset(value.rstrip(b"\0"), charset) if isinstance(value, bytes) else shown(value.encode())
 
 
-def inside(octets: bytes) -> tuple[list[Block], list[str]]:
-    """The text and the files in it, and what is wrong."""
+def inside(octets: bytes, most: int) -> tuple[list[Block], list[str]]:
+    """The text and the files in it, `most` of them, and what is wrong."""
     defects: list[str] = []
     charset = b"windows-1252"
     bodies: dict[str, bytes] = {}
@@ -74,6 +74,9 @@ def inside(octets: bytes) -> tuple[list[Block], list[str]]:
                     bodies.setdefault(kind, plain.rstrip(b"\0"))
         elif level == _ATTACHMENT:
             if name == _BEGINS or not files:
+                if len(files) >= most:
+                    defects.append(TOO_MANY)
+                    break
                 files.append(_File())
             if name == _TITLE:
                 files[-1].title = data

@@ -24,6 +24,7 @@ _BLANKS = b" \t\r\n"
 
 _BLANKS_AT_END = re.compile(rb"(?<![ \t])[ \t]++(?=\r?\n|\Z)")
 _INVALID = re.compile(rb"=(?!\r?\n|\Z|[0-9A-Fa-f]{2})")
+_CUT_ESCAPE = re.compile(rb"=[0-9A-Fa-f\r]?\Z")
 _ESCAPE = re.compile(rb"=(?:([0-9A-Fa-f]{2})|\r?\n|\Z)")
 
 
@@ -69,6 +70,42 @@ def quoted_printable(data: bytes) -> tuple[bytes, list[str]]:
     if _INVALID.search(data) is None:
         return binascii.a2b_qp(data), []
     return _ESCAPE.sub(lambda found: binascii.a2b_hex(found[1]) if found[1] else b"", data), [BAD_ESCAPE]
+
+
+def base64_in_step(data: bytes) -> bytes:
+    """Base64 behind missing octets, from its first whole group on: lines hold whole groups, so that the first line's end tells.
+
+    As it is where they do not.
+    """
+    first, newline, rest = data.partition(b"\n")
+    second, another, _ = rest.partition(b"\n")
+    size = len(first.translate(None, _NO_BASE64))
+    if newline and another and len(second.translate(None, _NO_BASE64)) % 4:
+        return data
+    at = 0
+    for _ in range(size % 4):
+        at += len(data[at:]) - len(data[at:].lstrip(_NO_BASE64)) + 1
+    return data[at:]
+
+
+def base64_cut(data: bytes) -> tuple[bytes, list[str]]:
+    """The same as `base64` where octets behind it are missing: that it does not end as it should says nothing."""
+    plain, defects = base64(data)
+    return plain, [one for one in defects if one not in (NO_PADDING, LONE)]
+
+
+def quoted_printable_cut(data: bytes) -> tuple[bytes, list[str]]:
+    """The same as `quoted_printable` where octets behind it are missing: blanks at its end may stand within a line.
+
+    >>> quoted_printable_cut(b"a "), quoted_printable_cut(b"a=4")
+    ((b'a ', []), (b'a', []))
+    """
+    written = data.rstrip(b" \t")
+    blanks = data[len(written) :]
+    if not blanks:
+        return quoted_printable(_CUT_ESCAPE.sub(b"", written))
+    text, defects = quoted_printable(written)
+    return text if written.endswith(b"=") else text + blanks, defects
 
 
 def plain(data: bytes, declared: str) -> tuple[bytes, list[str]]:

@@ -11,6 +11,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 
 from smtplab.content import headers
+from smtplab.content.block import TOO_MANY
 from smtplab.content.parameters import Value, value
 
 DEPTH = 100  # levels of entities; deeper ones stay octets of the last. Mail has a handful
@@ -20,7 +21,6 @@ NO_BOUNDARY = "no-boundary"  # a multipart that names none: its octets are one p
 BOUNDARY_UNUSED = "boundary-never-used"  # one whose boundary never comes
 NOT_CLOSED = "boundary-not-closed"  # no final boundary before an outer one, or before the end
 TOO_DEEP = "too-deep"
-TOO_MANY = "too-many-parts"
 EPILOGUE = "data-after-last-boundary"  # more than blanks behind the final boundary
 ENCODED_COMPOSITE = "encoding-on-composite"  # base64 or quoted-printable said of a multipart or message: not so
 BOUNDARY_ODD = (
@@ -71,6 +71,7 @@ class Walk:
         self.entities: list[Entity] = []
         self._open: list[Entity] = []
         self._marks: dict[bytes, list[int]] = {}  # boundary -> places in `_open` of the multiparts that use it
+        self._sizes: list[int] | None = None  # of these boundaries, the longest first; None where they have changed
         self._room = room
         at = self._enter(number, parent, level, 0, "text/plain")
         while self._marks and (found := self._delimiter(at)):
@@ -146,6 +147,7 @@ class Walk:
                 entity.defects.append(BOUNDARY_LONG)
             entity.boundary = boundary
             self._marks.setdefault(boundary, []).append(len(self._open) - 1)
+            self._sizes = None
 
     def _in_clear(self, entity: Entity) -> bool:
         """Whether a message inside begins right there, whatever encoding is declared (none is allowed, RFC 2046 5.2.1)."""
@@ -181,7 +183,9 @@ class Walk:
             return begin, end, places[-1], True
         # RFC 2046 5.1.1: "it is sufficient that the boundary appear in its entirety following the CRLF". Taken so for the final
         # one alone: a line of text may begin like the others.
-        for size in sorted({len(mark) for mark in self._marks}, reverse=True) if b"--" in line else ():
+        if self._sizes is None:
+            self._sizes = sorted({len(mark) for mark in self._marks}, reverse=True)
+        for size in self._sizes if b"--" in line else ():
             if line[size : size + 2] == b"--" and (places := self._marks.get(line[:size])):
                 entity = self._open[places[-1]]
                 if BOUNDARY_ODD not in entity.defects:
@@ -218,6 +222,7 @@ class Walk:
             places.pop()
             if not places:
                 del self._marks[entity.boundary]
+                self._sizes = None
 
     def _finish(self) -> None:
         while self._open:

@@ -17,7 +17,7 @@ CRC = "yenc-crc-differs"
 PART = "yenc-part-missing"  # one of several parts without its line of =ypart, or with one that is out of bounds
 
 # =ybegin [part= total=] line= size= name=      the name stands last and may hold blanks
-_BEGIN = re.compile(rb"=ybegin (?=[^\r\n]*?\bsize=)([^\r\n]*+)\r?\n")
+_BEGIN = re.compile(rb"=ybegin ([^\r\n]*+)\r?\n")
 _NAME = re.compile(rb"\bname=(.*)", re.DOTALL)
 _NUMBER = re.compile(rb"\b(line|size|part|total|begin|end)=(\d{1,18}+)")
 _PART = re.compile(rb"=ypart ([^\r\n]*+)\r?\n")
@@ -40,6 +40,8 @@ def decode(text: bytes, at: int) -> Block | None:
         return None
     name = _NAME.search(begin[1])
     told = {key: int(number) for key, number in _NUMBER.findall(begin[1][: name.start()] if name else begin[1])}
+    if b"size" not in told:
+        return None
     data, defects = begin.end(), []
     part = _PART.match(text, data)
     if part:

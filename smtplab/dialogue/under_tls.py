@@ -40,6 +40,8 @@ class Captured:
         self._octets = memoryview(buf.data)
         self._places = rows[:, [layout.OFFSET, layout.POS, layout.LENGTH]]
         self._offset = self._places[:, 0].copy()
+        here = self._places[self._places[:, 1] >= 0]
+        self._begins, self._ends = here[:, 0].copy(), here[:, 0] + here[:, 2]  # of what was captured
         self.end = int(rows[-1, layout.OFFSET] + rows[-1, layout.LENGTH]) if len(rows) else 0
 
     def read(self, offset: int, size: int) -> memoryview:
@@ -76,12 +78,8 @@ class Captured:
 
     def resumes(self, offset: int) -> int:
         """The first offset from `offset` on at which an octet was captured; `end` where there is none."""
-        n = max(int(np.searchsorted(self._offset, offset, side="right")) - 1, 0)
-        places: list[tuple[int, int, int]] = self._places[n:].tolist()
-        for begin, pos, length in places:
-            if pos >= 0 and begin + length > offset:
-                return max(begin, offset)
-        return self.end
+        n = int(np.searchsorted(self._ends, offset, side="right"))
+        return max(int(self._begins[n]), offset) if n < len(self._begins) else self.end
 
 
 @dataclass(slots=True)

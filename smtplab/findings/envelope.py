@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 LOOP = 100  # Received fields from which a server takes a message for looping (RFC 5321 6.3)
 SHOWN = 80  # characters of a name from the wire in a summary
 EVIDENCE = 512  # octets of a field
+SEARCHED = 1000  # characters of a display name
 # What a reader takes for an address: a local part, and a domain of two labels or more.
 _ADDRESS = re.compile(r"[^\s<>\"(),:;@]{1,64}@([^\s<>\"(),:;@\[\]]{1,255}\.[^\s<>\"(),:;@\[\].]{2,63})")
 
@@ -59,7 +60,7 @@ def _told(envelope: Envelope) -> Iterator[tuple[str, _Seen]]:
         summary = f"the reverse-path is of {_cut(own)}, From of {_cut(shown)}"
         yield "envelope-from-differs", _Seen(number, summary, evidence)
     for one in header.from_:
-        other = _ADDRESS.search(one.name)
+        other = _ADDRESS.search(one.name[:SEARCHED])
         if other and not related(domain(other[0]), domain(one.address)):
             summary = f"the name shown in From is an address, {_cut(other[0])}; the address is {_cut(one.address)}"
             yield "display-name-address", _Seen(number, summary, evidence)

@@ -57,7 +57,7 @@ DEFECTS = {
     "zip-encrypted": ("zip-encrypted", "notice", "an archive is encrypted: no filter can look into it", None),
     "too-deep": ("content-too-deep", "warning", "parts are nested too deep: those inside are not listed", None),
     "too-many-parts": ("content-too-many-parts", "warning", "there are too many parts: the last holds the others", None),
-    "too-large": ("content-too-large", "warning", "a block decodes to too much: it is cut", None),
+    "too-large": ("content-too-large", "warning", "what lies in blocks or files is too much: cut, or left out", None),
     "header-too-long": ("content-header-too-long", "warning", "a header is too long: its rest counts as content", None),
     "not-hashed": ("content-not-hashed", "warning", "a part has no hashes: messages in messages are too large", None),
 }  # fmt: skip

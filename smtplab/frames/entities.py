@@ -155,7 +155,7 @@ def octets(message: Message, number: str, *, gaps: bytes | None = None) -> bytes
             f'part {number} of {where}: {what} from the capture; part(…, gaps=b"…") says what to put there'
         )
     encoded = part.encoding in ("base64", "quoted-printable")
-    first, *rest = [part.undone(one) if encoded else one for one in part.stretches()]
+    first, *rest = part.plain_stretches()
     # How many octets an encoded stretch would have given, nobody knows: there `gaps` stands once.
     filling = [gaps if encoded else filled(gaps, size) for _, size in part.holes]
     return first + b"".join(fill + one for fill, one in zip(filling, rest, strict=True))

@@ -62,6 +62,13 @@ class Layer:
         ]
         return found[-1] if found else None
 
+    def hellos(self) -> tuple[bytes | None, bytes | None]:
+        """The bodies of ClientHello and ServerHello, None of one that is not there or ends before its suites."""
+        client, server = self.said(CLIENT_HELLO, server=False), self.said(SERVER_HELLO, server=True)
+        if client is not None and not hello.has_suites(client):
+            client = None
+        return client, None if server is None or hello.server_parts(server) is None else server
+
     @cached_property
     def chain(self) -> list[bytes]:
         """The server's certificates, where they are in clear or were decrypted."""
@@ -91,6 +98,14 @@ class Layer:
             yield head[0], size
             at += HEADER + size
 
+    def counted(self, *, server: bool) -> tuple[int, int]:
+        """How many records of application data a side sent, and their octets."""
+        count = size = 0
+        for kind, octets in self.records(server=server):
+            if kind == APPLICATION:
+                count, size = count + 1, size + octets
+        return count, size
+
     def refusal(self) -> int | None:
         """The alert in clear that ended the handshake, before any record was protected."""
         for server in (True, False):
@@ -119,11 +134,9 @@ def tls(capture: Capture) -> pd.DataFrame:
     sessions = capture.sessions
     rows = np.array([layer.session for layer in layers], np.int64)
     asked = [hello.client_hello(layer.heads[0]) for layer in layers]
-    bodies = [(layer.said(CLIENT_HELLO, server=False), layer.said(SERVER_HELLO, server=True)) for layer in layers]
+    bodies = [layer.hellos() for layer in layers]
     shown = [layer.certificate for layer in layers]
-    records = [[list(layer.records(server=server)) for server in (False, True)] for layer in layers]
-    count = [[sum(kind == APPLICATION for kind, _ in side) for side in both] for both in records]
-    size = [[sum(octets for kind, octets in side if kind == APPLICATION) for side in both] for both in records]
+    counted = [[layer.counted(server=server) for server in (False, True)] for layer in layers]
     host = [one.sni if one is not None else None for one in asked]
     known = np.array([one is not None and name is not None for one, name in zip(shown, host, strict=True)], bool)
     fits = [bool(one and name and certificates.is_for(one.names, name)) for one, name in zip(shown, host, strict=True)]
@@ -134,7 +147,9 @@ def tls(capture: Capture) -> pd.DataFrame:
 
     def times(given: list[dt.datetime | None]) -> pd.Series:
         # a certificate may hold longer than a column of nanoseconds reaches
-        number = np.array([0 if one is None else min(int(one.timestamp()), LATEST) * 10**9 for one in given], np.int64)
+        number = np.array(
+            [0 if one is None else max(min(int(one.timestamp()), LATEST), -LATEST) * 10**9 for one in given], np.int64
+        )
         return columns.time(number, np.array([one is None for one in given], bool))
 
     return columns.build(
@@ -157,10 +172,10 @@ def tls(capture: Capture) -> pd.DataFrame:
             "not_after": times([one.not_after if one else None for one in shown]),
             "certificates": np.array([len(layer.chain) for layer in layers], np.int64),
             "fits": columns.maybe_true(np.array(fits, bool), ~known),
-            "client_records": np.array([one for one, _ in count], np.int64),
-            "server_records": np.array([one for _, one in count], np.int64),
-            "client_octets": np.array([one for one, _ in size], np.int64),
-            "server_octets": np.array([one for _, one in size], np.int64),
+            "client_records": np.array([one for (one, _), _ in counted], np.int64),
+            "server_records": np.array([one for _, (one, _) in counted], np.int64),
+            "client_octets": np.array([one for (_, one), _ in counted], np.int64),
+            "server_octets": np.array([one for _, (_, one) in counted], np.int64),
             "decrypted": sessions["decrypted"].to_numpy()[rows],
         },
     )  # fmt: skip

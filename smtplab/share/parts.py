@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pathlib
 import warnings
@@ -64,6 +65,4 @@ def _number(number: str) -> str:
     """A part's number in a file's name; that of one nested deep is cut, and told from others by a check sum."""
     if len(number) <= 40:
         return number
-    import zlib
-
-    return f"{number[:31]}-{zlib.crc32(number.encode()):08x}"
+    return f"{number[:23]}-{hashlib.sha256(number.encode()).hexdigest()[:16]}"  # a shorter sum could be made to fit

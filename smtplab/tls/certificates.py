@@ -46,8 +46,9 @@ def read_certificate(der: bytes) -> Certificate | None:
         try:
             named = one.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
             names = [*named.get_values_for_type(x509.DNSName), *map(str, named.get_values_for_type(x509.IPAddress))]
-        except x509.ExtensionNotFound:
-            names = []
+        except x509.ExtensionNotFound:  # then the common name is what clients look at (RFC 6125 6.4.4)
+            common = one.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+            names = [value for attribute in common if isinstance(value := attribute.value, str)]
         return Certificate(
             _shown(one.subject.rfc4514_string()), _shown(one.issuer.rfc4514_string()), tuple(map(_shown, names)),
             one.not_valid_before_utc, one.not_valid_after_utc,

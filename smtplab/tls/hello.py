@@ -152,6 +152,15 @@ def server_parts(body: bytes) -> tuple[int, int] | None:
     return _chosen(_Octets(body))
 
 
+def has_suites(body: bytes) -> bool:
+    """Whether a ClientHello's body goes on beyond its cipher suites."""
+    read = _Octets(body)
+    read.take(34)
+    read.vector(1)
+    read.vector(2)
+    return not read.short
+
+
 def extensions_of(body: bytes, *, server: bool) -> dict[int, bytes]:
     """The extensions in the body of a hello, in its order; of several of a type the first."""
     read = _Octets(body)
