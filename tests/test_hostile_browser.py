@@ -14,7 +14,7 @@ from builders import Conversation
 import smtplab
 from smtplab.charts.picture import Picture
 from smtplab.cli.explore import served
-from smtplab.frames.capture import VIEWS
+from smtplab.frames.views import VIEWS
 
 pytestmark = [pytest.mark.needs_chromium, pytest.mark.slow]
 

@@ -12,6 +12,7 @@ from smtplab.charts.palette import CATEGORIES, theme_of
 from smtplab.charts.phases import CaptureFrames
 from smtplab.charts.picture import one_of
 from smtplab.frames.event import milliseconds, word
+from smtplab.frames.views import view
 from smtplab.frames.words import counted, span
 from smtplab.printable import one_line, visible
 
@@ -43,8 +44,6 @@ class Crowd(Chart):
 
     def interact(self) -> Any:
         """The chart as a live widget: drag over points, and its `.frame` is the sessions inside."""
-        from smtplab.frames.capture import view
-
         return view("brush")(self)
 
 

@@ -10,6 +10,7 @@ from smtplab.charts.picture import Picture
 from smtplab.charts.png import to_png
 from smtplab.charts.scene import Primitive, Scene
 from smtplab.charts.svg import to_svg
+from smtplab.frames.views import view
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,4 @@ class Drawing(Picture):
 
         It follows JupyterLab's light or dark theme, and asks no server for anything.
         """
-        from smtplab.frames.capture import view
-
         return view("interact")(self)

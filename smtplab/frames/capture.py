@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import pathlib
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -14,59 +13,14 @@ import pandas as pd
 
 from smtplab import schema
 from smtplab.errors import CaptureWarning
+from smtplab.frames.plot import Plot
 from smtplab.frames.session import Session
 from smtplab.frames.source import Frames
 from smtplab.frames.unread import Unread
+from smtplab.frames.views import view
 from smtplab.printable import escape
 
-# The only references that point up, to floors that know how to draw and to judge; each is resolved when first called.
-VIEWS: dict[str, str] = {
-    "findings": "smtplab.findings:findings",
-    "hops": "smtplab.frames.hops:hops",
-    "envelopes": "smtplab.frames.envelopes:envelopes",
-    "to_pcapng": "smtplab.share.sessions:to_pcapng",
-    "packet": "smtplab.share.packet:packet",
-    "tls": "smtplab.frames.layers:tls",
-    "records": "smtplab.frames.layers:records",
-    "export_messages": "smtplab.share.messages:export_messages",
-    "export_parts": "smtplab.share.parts:export_parts",
-    "transcript": "smtplab.frames.transcript:transcript",
-    "tree": "smtplab.charts.parts_tree:parts_tree",
-    "parts_tree": "smtplab.charts.parts_tree:session_tree",
-    "ladder": "smtplab.charts.ladder:ladder",
-    "bytes": "smtplab.charts.bytes:octets_view",
-    "to_html": "smtplab.widgets.illustrated:to_html",
-    "states": "smtplab.charts.states:states",
-    "interact": "smtplab.widgets.scene_view:interact",
-    "brush": "smtplab.widgets.brushed:brush",
-    "talk": "smtplab.widgets.talk:talk",
-    "explore": "smtplab.widgets.explorer:explore",
-    "timeline": "smtplab.charts.timeline:timeline",
-    "compare": "smtplab.charts.compare:compare",
-    "route": "smtplab.charts.route:route",
-    "cassette": "smtplab.replay.taking:cassette",
-    "replay": "smtplab.replay.replaying:replay",
-    "check": "smtplab.replay.checking:check",
-    "serve": "smtplab.replay.serving:serve",
-    "debug": "smtplab.replay.debugger:debug",
-    "interact.debugger": "smtplab.widgets.debugger:interact",
-    "export": "smtplab.replay.export:export",
-    "plot.phases": "smtplab.charts.phases:phases",
-    "plot.latency": "smtplab.charts.latency:latency",
-    "plot.time": "smtplab.charts.spent:time",
-    "plot.replies": "smtplab.charts.replies:replies",
-    "plot.recipients": "smtplab.charts.recipients:recipients",
-    "plot.sessions": "smtplab.charts.crowd:crowd",
-    "plot.hops": "smtplab.charts.hops:hops",
-    "plot.encodings": "smtplab.charts.cost:encodings",
-}
 DERIVED = ("findings", "hops", "envelopes")  # frames that are made from other frames
-
-
-def view(name: str) -> Any:
-    """The function that a view's name stands for."""
-    module, _, function = VIEWS[name].partition(":")
-    return getattr(importlib.import_module(module), function)
 
 
 def _warn(frames: Frames, known: Sequence[Any] = (), level: int = 4) -> None:
@@ -88,50 +42,6 @@ class FrameProperty:
 
     def __get__(self, capture: Capture | None, owner: type) -> Any:
         return self if capture is None else capture.frame(self.name)
-
-
-class Plot:
-    """Charts of all sessions: `sessions()`, `phases()`, `latency()`, `time()`, `replies()`, `recipients()`, and of messages:
-    `hops()`, `encodings()`.
-    """
-
-    def __init__(self, capture: Capture) -> None:
-        self._capture = capture
-
-    def phases(self, **options: Any) -> Any:
-        """Sessions over time, bars coloured by phase; see `smtplab.charts.phases.phases`."""
-        return view("plot.phases")(self._capture, **options)
-
-    def latency(self, **options: Any) -> Any:
-        """How long replies took, by verb or by phase; see `smtplab.charts.latency.latency`."""
-        return view("plot.latency")(self._capture, **options)
-
-    def time(self, **options: Any) -> Any:
-        """Where the time went: client, server, network, phase by phase; see `smtplab.charts.spent.time`."""
-        return view("plot.time")(self._capture, **options)
-
-    def replies(self, **options: Any) -> Any:
-        """Reply codes by verb: how many, what share; see `smtplab.charts.replies.replies`."""
-        return view("plot.replies")(self._capture, **options)
-
-    def recipients(self, **options: Any) -> Any:
-        """Recipients and what became of them; see `smtplab.charts.recipients.recipients`."""
-        return view("plot.recipients")(self._capture, **options)
-
-    def sessions(self, **options: Any) -> Any:
-        """Each session as a point, by start and duration or another measure; see `smtplab.charts.crowd.crowd`.
-
-        A rectangle drawn over the live one (`.interact()`) chooses sessions: its `.frame` holds them.
-        """
-        return view("plot.sessions")(self._capture, **options)
-
-    def hops(self, **options: Any) -> Any:
-        """How long each host kept messages, by their Received fields; see `smtplab.charts.hops.hops`."""
-        return view("plot.hops")(self._capture, **options)
-
-    def encodings(self, **options: Any) -> Any:
-        """What sending files cost: octets and time, layer by layer; see `smtplab.charts.cost.encodings`."""
-        return view("plot.encodings")(self._capture, **options)
 
 
 class Capture:

@@ -27,6 +27,7 @@ from smtplab.errors import IncompleteError
 from smtplab.frames import columns
 from smtplab.frames.columns import Integers
 from smtplab.frames.transactions import Transactions
+from smtplab.frames.views import view
 
 TEXT_FIELDS = (
     "date", "from_", "reply_to", "subject", "message_id", "in_reply_to", "user_agent", "x_originating_ip", "content_type",
@@ -171,14 +172,10 @@ class Message:
 
     def route(self, **options: Any) -> Any:
         """Its hops as a route, delays to scale; see `smtplab.charts.route.route`."""
-        from smtplab.frames.capture import view
-
         return view("route")(self, **options)
 
     def tree(self, **options: Any) -> Any:
         """Its parts as a tree; see `smtplab.charts.parts_tree.parts_tree`."""
-        from smtplab.frames.capture import view
-
         return view("tree")(self, **options)
 
 

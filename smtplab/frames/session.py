@@ -10,6 +10,7 @@ import pandas as pd
 
 from smtplab import schema
 from smtplab.errors import IncompleteError
+from smtplab.frames.views import view
 from smtplab.printable import printable
 
 if TYPE_CHECKING:
@@ -193,8 +194,6 @@ class Session:
         return printable(", ".join(pathlib.Path(name).name for name in self.capture.files))
 
     def _view(self, name: str, options: dict[str, Any]) -> Any:
-        from smtplab.frames.capture import view
-
         made = view(name)(self, **options)
         if hasattr(made, "again"):  # a picture, which a live view draws again when the capture has grown
             made.again = lambda: self._view(name, options)

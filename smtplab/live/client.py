@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from smtplab.errors import ConversationError
-from smtplab.frames.capture import Capture, view
+from smtplab.frames.capture import Capture
+from smtplab.frames.views import view
 from smtplab.live.allowed import resolve
 from smtplab.live.line import Line, connected, endpoint, shown
 from smtplab.live.recording import Recording

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from smtplab.frames.exchange import exchange
 from smtplab.frames.session import Session
+from smtplab.frames.views import view
 from smtplab.frames.walk import CONNECT, walk
 from smtplab.live.allowed import resolve
 from smtplab.live.line import Line, connected, endpoint
@@ -249,8 +250,6 @@ class Debugger:
 
     def interact(self, **options: Any) -> Any:
         """The debugger as a widget, for a notebook."""
-        from smtplab.frames.capture import view
-
         return view("interact.debugger")(self, **options)
 
     def watch(self, changed: Callable[[], None]) -> None:
