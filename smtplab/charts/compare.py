@@ -23,7 +23,7 @@ GUTTER = 30  # of the sign, px
 COLUMN = (WIDTH - 2 * MARGIN - GUTTER) / 2
 LEFT, RIGHT = MARGIN, MARGIN + COLUMN + GUTTER
 WHO = 18  # from a column's edge to its text: C or S stands before it
-TOP, ROW = 74, 19
+TOP, ROW = 94, 19
 
 
 class Comparison(Drawing):
@@ -64,13 +64,17 @@ def compare(
     called = [
         f"session {side.session}{f' of {name}' if name else ''}" for side, name in zip((one, other), names, strict=True)
     ]
-    title = f"S{called[0][1:]} beside {called[1]}: {counted(count['='], 'row')} the same, "
-    title += f"{count['~']} changed, {count['-']} only left, {count['+']} only right; {expected} differ as expected"
+    title = f"S{called[0][1:]} beside {called[1]}"
+    counts = f"{counted(count['='], 'row')} the same, {count['~']} changed, {count['-']} only left, {count['+']} only right; "
+    counts += f"{expected} differ as expected"
     shown = pairs[page * rows : (page + 1) * rows]
-    items: list[Primitive] = [Text("title", MARGIN, 26, fit("title", title, WIDTH - 2 * MARGIN))]
+    items: list[Primitive] = [
+        Text("title", MARGIN, 26, fit("title", title, WIDTH - 2 * MARGIN)),
+        Text("subtitle", MARGIN, 46, counts),
+    ]
     for x, name, row in ((LEFT, called[0], one.row), (RIGHT, called[1], other.row)):
         words = visible(one_line(f"{name}: {row['client']} to {row['server']}"))
-        items.append(Text("side", x, 54, fit("side", words, COLUMN)))
+        items.append(Text("side", x, 74, fit("side", words, COLUMN)))
     y: float = TOP
     for pair in shown:
         items += _row(pair, y)
@@ -84,7 +88,8 @@ def compare(
         y += LINE
     height = round(y)
     drawn = [item for item in items if not isinstance(item, Text) or item.text]
-    scene = Scene(WIDTH, height, title, title + ".", [Rect("page", 0, 0, WIDTH, height), *drawn])
+    summary = f"{title}: {counts}"
+    scene = Scene(WIDTH, height, summary, summary + ".", [Rect("page", 0, 0, WIDTH, height), *drawn])
     return Comparison(scene, theme, _frame(pairs))
 
 
