@@ -11,10 +11,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from smtplab.live.allowed import resolve
+from smtplab.live.allowed import checked_timeout, host_and_port, resolve
 from smtplab.live.background import Background
 from smtplab.live.certificates import Certificates, KeyLog
 from smtplab.live.clock import now
+from smtplab.live.line import shown
 from smtplab.live.proxy_line import Hook, Line
 from smtplab.live.proxy_link import End, Link
 from smtplab.live.recording import Recording
@@ -38,8 +39,8 @@ class Proxy:
 
     def __init__(
         self,
-        listen: Address,
-        upstream: Address,
+        listen: Address | str,
+        upstream: Address | str,
         *,
         tls: str,
         hooks: Hook | Iterable[Hook],
@@ -55,10 +56,9 @@ class Proxy:
         for hook in self.hooks:
             if not callable(hook):
                 raise ValueError(f"hooks: {hook!r} is none; a hook is a function of a Line")
-        if not 0 < timeout < float("inf"):
-            raise ValueError(f"timeout={timeout!r} is no number of seconds above 0")
-        self.follows, self.timeout, self.upstream = tls == "follow", timeout, (str(upstream[0]), upstream[1])
-        self.where = f"{upstream[0]}:{upstream[1]}"
+        listen, upstream = host_and_port("listen", listen), host_and_port("upstream", upstream)
+        self.follows, self.timeout, self.upstream = tls == "follow", checked_timeout(timeout), upstream
+        self.where = shown(upstream)
         allowed = [allow] if isinstance(allow, str) else list(allow)
         self._upstream = [address for _, address in resolve(*upstream, allow=allowed)]
         self.problems: deque[str] = deque(maxlen=PROBLEMS)
@@ -304,8 +304,8 @@ def _reason(error: OSError) -> str:
 
 
 def proxy(
-    listen: Address = ("127.0.0.1", 0),
-    upstream: Address = ("127.0.0.1", 25),
+    listen: Address | str = ("127.0.0.1", 0),
+    upstream: Address | str = ("127.0.0.1", 25),
     *,
     tls: str = "follow",
     hooks: Hook | Iterable[Hook] = (),

@@ -6,13 +6,14 @@ import asyncio
 import errno
 import logging
 import os
+import re
 import socket
 import ssl
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from smtplab.errors import ConversationError
-from smtplab.live.allowed import resolve
+from smtplab.live.allowed import checked_timeout, resolve
 from smtplab.live.background import Background
 from smtplab.live.certificates import Certificates, KeyLog
 from smtplab.live.faults import Fault, script
@@ -77,6 +78,14 @@ class Server:
         wrong = [name for name in mechanisms if name not in MECHANISMS]
         if wrong:
             raise ValueError(f"no mechanism {wrong[0]!r}: there are {', '.join(MECHANISMS)}")
+        timeout = checked_timeout(timeout)
+        if size_limit is not None and (type(size_limit) is not int or size_limit < 1):
+            raise ValueError(f"size_limit={size_limit!r}: allowed are None and whole numbers of octets from 1 on")
+        if not re.fullmatch(r"[!-~]+", str(hostname)):
+            raise ValueError(f"hostname={hostname!r}: expected a name such as mx.example.test, without blanks")
+        users = dict(auth or {})
+        if not all(isinstance(word, str) for pair in users.items() for word in pair):
+            raise ValueError("auth: expected names and passwords, both text")  # which are not shown
         self.faults: tuple[Fault, ...] = script(faults)
         self.size_limit, self.lmtp, self.hostname = size_limit, lmtp, hostname
         self.auth_required = auth_required
@@ -97,7 +106,7 @@ class Server:
             self.certificates = Certificates()
             self._context = self.certificates.server_context()
             self._keylog.of(self._context)
-        judge = Judge(auth or {}, hostname)
+        judge = Judge(users, hostname)
         self.mechanisms = Mechanisms(judge)
         self._options: dict[str, Any] = {
             "hostname": hostname,
