@@ -1,6 +1,8 @@
 """Measure what the proxy costs: a reply's delay, many connections at once, one large mail; direct and through it, in one run.
 
-    python bench/live.py [--replies 1000] [--connections 100] [--megabytes 50]
+    python bench/live.py [--replies 1000] [--connections 100] [--megabytes 50] [--sessions 1000]
+
+Then as many sessions are replayed at full speed, while the loopback is listened on (where there are the rights to).
 
 Client, proxy and server are three processes. The server is the embedded one, or with --sink a socket that reads as fast as it can
 and understands hardly anything. Exits 1 where a mail or a reply is missing; a figure that is missed is only marked, for a busy
@@ -18,7 +20,9 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
+CAPTURES = Path(__file__).parent.parent / "captures"
 Address = tuple[str, int]
 
 SERVER = """
@@ -160,6 +164,34 @@ def large(address: Address, content: bytes) -> float:
         return time.perf_counter() - began
 
 
+def replayed(count: int) -> None:
+    """A recorded session so often, a hundred at a time; and what a sniffer heard of it."""
+    import smtplab
+
+    server = Child(SERVER)
+    session = smtplab.open(CAPTURES / "one-mail.pcap").session(0)
+    with contextlib.ExitStack() as stack:
+        ears = None
+        try:
+            ears = stack.enter_context(smtplab.sniff("lo", ports=server.address[1]))
+        except smtplab.ConversationError as error:
+            print(error)
+        began = time.perf_counter()
+        played = session.replay(to=server.address, times=count, progress=False)
+        seconds = time.perf_counter() - began
+    server.end()
+    row(f"{count} sessions replayed, 100 at a time", f"{seconds:.1f} s")
+    lost = int((played.sessions["outcome"] != "whole").sum())
+    if lost:
+        sys.exit(f"{lost} of {count} sessions were not replayed whole")
+    if ears is not None:
+        heard = int((ears.capture.sessions["outcome"] == "quit").sum())
+        rate = 60 * count / seconds
+        row("  sniffed meanwhile, sessions a minute", f"{rate:.0f}", "2000 or more", rate >= 2000)
+        if heard != count and not ears.dropped:
+            sys.exit(f"{heard} of {count} sessions were heard, and no packet was dropped by the system")
+
+
 def row(what: str, figure: str, wanted: str = "", good: bool = True) -> None:
     print(f"{what:<44} {figure:>12}   {wanted}{'' if good else '   MISSED'}")
 
@@ -170,6 +202,7 @@ def main() -> None:
     asked.add_argument("--connections", type=int, default=100)
     asked.add_argument("--megabytes", type=int, default=50)
     asked.add_argument("--repeat", type=int, default=3)
+    asked.add_argument("--sessions", type=int, default=1000)
     asked.add_argument("--sink", action="store_true")
     options = asked.parse_args()
     server = Child(SINK if options.sink else SERVER)
@@ -202,6 +235,7 @@ def main() -> None:
     said = 1 + options.replies + 1 + options.connections * 7 + options.repeat * 7
     if replies != said:
         sys.exit(f"{replies} replies were recorded of {said}")
+    replayed(options.sessions)
     print(f"every mail ({mails}, {octets:,} octets) came, and each of {replies} replies was recorded")
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import socket
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+import smtplab
 from smtplab.errors import ConversationError, NotAllowedError
 from smtplab.live.allowed import resolve
 
@@ -81,3 +84,23 @@ def test_what_is_no_host(host: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_allow_takes() -> None:
     with pytest.raises(ValueError, match="allow: 7 is no host"):
         resolve("192.0.2.1", 25, allow=[7])  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: smtplab.proxy(("127.0.0.1",)), "listen="),  # type: ignore[arg-type]
+        (lambda: smtplab.proxy(upstream="127.0.0.1"), "upstream="),
+        (lambda: smtplab.proxy(timeout="long"), "timeout: 'long'"),  # type: ignore[arg-type]
+        (lambda: smtplab.serve(timeout=-1), "timeout: -1"),
+        (lambda: smtplab.serve(size_limit=-5), "size_limit=-5"),
+        (lambda: smtplab.serve(hostname="a\r\nb"), "hostname="),
+        (lambda: smtplab.serve(auth={"pat": 12345}), "auth: expected"),  # type: ignore[dict-item]
+        (lambda: smtplab.sniff(5), "interface: 5"),  # type: ignore[arg-type]
+    ],
+)
+def test_what_is_no_option_is_one_line(call: Callable[[], object], words: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(words)) as told:
+        call()
+    assert "\n" not in str(told.value)
+    assert "12345" not in str(told.value)

@@ -74,6 +74,23 @@ def test_tls_ends_at_the_proxy_and_begins_again(tls: str) -> None:
         assert not between.problems
 
 
+def test_the_servers_certificate_is_judged_where_that_is_asked_for(server: Server, tmp_path: Path) -> None:
+    assert server.certificates is not None
+    (tmp_path / "ca.pem").write_bytes(server.certificates.pem)
+    with proxy(upstream=server.address, verify=tmp_path / "ca.pem") as between:
+        send(between.address, between.client_context())
+        assert server.messages[0].tls
+        assert not between.problems
+    with proxy(upstream=server.address, verify=True) as between:
+        with pytest.raises((smtplib.SMTPException, OSError)):
+            send(between.address, between.client_context())
+        until(lambda: bool(between.problems))
+        assert "certificate verify failed" in between.problems[0]
+    assert len(server.messages) == 1
+    with pytest.raises(ValueError, match="verify: /nowhere"):
+        proxy(upstream=server.address, verify="/nowhere")
+
+
 def test_the_certificate_is_for_the_name_that_was_asked_for(server: Server) -> None:
     with proxy(upstream=server.address) as between, RawClient(between.address) as client:
         client.reply()
@@ -291,7 +308,7 @@ def test_only_loopback_and_what_is_allowed() -> None:
         proxy(upstream=("nowhere.invalid", 25))
     with pytest.raises(ValueError, match="there are 'follow' and 'pass'"):
         proxy(upstream=("127.0.0.1", 25), tls="maybe")
-    with pytest.raises(ValueError, match="no number of seconds"):
+    with pytest.raises(ValueError, match="timeout: 0; expected"):
         proxy(upstream=("127.0.0.1", 25), timeout=0)
     port = free_port()
     with pytest.raises(ValueError, match="where the proxy itself listens"):

@@ -10,6 +10,7 @@ import socket
 import ssl
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from raw_client import RawClient, nothing_left
@@ -198,6 +199,26 @@ def test_certificates_of_the_lab_are_trusted_by_nobody_else() -> None:
         assert not server._background.faults
     with serve() as server, pytest.raises(ValueError, match="speaks no TLS"):
         server.client_context()
+
+
+@pytest.mark.parametrize(
+    ("certificate", "words"),
+    [("expired", "expired"), ("other-name", "mismatch"), ("unknown-authority", "unable to get local issuer")],
+)
+def test_wrong_certificates(certificate: str, words: str, tmp_path: Path) -> None:
+    with serve(tls="starttls", certificate=certificate) as server:
+        assert server.certificates is not None
+        (tmp_path / "ca.pem").write_bytes(server.certificates.pem)
+        with pytest.raises(smtplab.ConversationError, match=words) as told:
+            smtplab.connect(*server.address, tls="starttls", verify=tmp_path / "ca.pem")
+        assert told.value.recording is not None
+        assert told.value.recording.capture.commands.verb.to_list() == ["EHLO", "STARTTLS"]
+        with smtplab.connect(*server.address, tls="starttls", verify=False) as client:
+            assert client.quit().code == 221
+    with pytest.raises(ValueError, match="certificate='old'"):
+        serve(tls="starttls", certificate="old")
+    with pytest.raises(ValueError, match="with TLS"):
+        serve(certificate="expired")
 
 
 def test_what_is_pipelined_behind_starttls_is_forgotten() -> None:

@@ -51,6 +51,13 @@ def grammar(command: Command) -> None:
         "--keylog", metavar="FILE", help="a TLS key log that client or server writes, saved with the packets"
     )
 
+    one.add_argument(
+        "--verify",
+        metavar="WHOM",
+        default="anyone",
+        help="the server's certificate: anyone, system, or a PEM file (default: anyone)",
+    )
+
     one = command("serve", "A mail server for experiments, as good or as faulty as it is told to be.", SERVE_EPILOG)
     _common(one)
     one.add_argument("--tls", choices=["none", "starttls", "implicit"], default="none", help="default: none")
@@ -59,6 +66,11 @@ def grammar(command: Command) -> None:
     )
     one.add_argument(
         "--fault", action="append", metavar="FAULT", help="a preset's name, or a line; may be given more than once"
+    )
+    one.add_argument(
+        "--certificate",
+        choices=["expired", "other-name", "unknown-authority"],
+        help="what is wrong with the certificate (default: nothing)",
     )
     one.add_argument("--lmtp", action="store_true", help="speak LMTP")
     one.add_argument("--presets", action="store_true", help="print the faults that have a name, and end")
@@ -88,7 +100,10 @@ def proxy(arguments: argparse.Namespace) -> int:
     listen, upstream = place(arguments.listen, "127.0.0.1"), place(arguments.to, None)
     saveable(arguments)
     with misuse():
-        running = start(listen, upstream, tls=arguments.tls, keylog=arguments.keylog, allow=arguments.allow)
+        running = start(
+            listen, upstream, tls=arguments.tls, keylog=arguments.keylog, allow=arguments.allow,
+            verify=trusted(arguments.verify),
+        )  # fmt: skip
     code = _run(running, arguments, f"to {running.where}")
     for problem in running.problems:
         complain(safe(problem))
@@ -120,11 +135,17 @@ def serve(arguments: argparse.Namespace) -> int:
             auth=users or None,
             faults=arguments.fault,
             lmtp=arguments.lmtp,
+            certificate=arguments.certificate,
             allow=arguments.allow,
         )
     for fault in running.faults:
         print(f"fault      {safe(fault)}")
     return _run(running, arguments, "for experiments")
+
+
+def trusted(whom: str) -> bool | str:
+    """What `--verify` names, as the library has it."""
+    return {"system": True, "anyone": False}.get(whom, whom)
 
 
 def saveable(arguments: argparse.Namespace) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from smtplab.cli import GOOD, INTERRUPTED, NOTHING, UNREADABLE, Misused
-from smtplab.cli.live import Command, misuse, place, saveable
+from smtplab.cli.live import Command, misuse, place, saveable, trusted
 from smtplab.cli.terminal import complain, count, safe, span
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def replay(arguments: argparse.Namespace) -> int:
         user = (name, password)
     options: dict[str, Any] = {}
     if arguments.verify is not None:
-        options["verify"] = {"system": True, "anyone": False}.get(arguments.verify, arguments.verify)
+        options["verify"] = trusted(arguments.verify)
     saveable(arguments)
     recording = Recording()
     try:

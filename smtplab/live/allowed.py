@@ -85,6 +85,28 @@ def checked_port(port: int, *, listening: bool = False) -> int:
     return port.__index__()
 
 
+def checked_timeout(seconds: float) -> float:
+    """A number of seconds above 0; ValueError for anything else."""
+    if isinstance(seconds, (bool, str)) or not hasattr(seconds, "__float__") or not 0 < float(seconds) < 1e6:
+        raise ValueError(f"timeout: {seconds!r}; expected a number of seconds above 0")
+    return float(seconds)
+
+
+def host_and_port(name: str, where: object) -> tuple[str, int]:
+    """An address as a user may write it: `("127.0.0.1", 25)`, or `"127.0.0.1:25"`; ValueError, about `name`, for anything else.
+
+    >>> host_and_port("upstream", "[::1]:25")
+    ('::1', 25)
+    """
+    if isinstance(where, str):
+        host, colon, port = where.rpartition(":")
+        if host and colon and port.isdecimal():
+            return host.removeprefix("[").removesuffix("]"), int(port)
+    elif isinstance(where, (tuple, list)) and len(where) == 2 and isinstance(where[0], str):
+        return where[0], where[1]
+    raise ValueError(f'{name}={where!r}: expected (host, port) or "host:port"')
+
+
 def _allowed(host: str, allow: str | Iterable[str]) -> tuple[bool, list[ipaddress.IPv4Network | ipaddress.IPv6Network]]:
     """Whether the host is allowed by its name, and the networks that are."""
     networks = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import ssl
 import tempfile
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import trustme
 
+WRONG = ("expired", "other-name", "unknown-authority")  # what may be wrong with a certificate
 NAMES = ("localhost", "127.0.0.1", "::1")
 
 
@@ -68,8 +70,14 @@ class Certificates:
         context.set_alpn_protocols(["smtp"])  # so TLS on any port is known for a session
         return context
 
-    def server_context(self, *names: str) -> ssl.SSLContext:
-        """What a server needs that is known by these names; "localhost" and the loopback's addresses where there are none."""
+    def server_context(self, *names: str, wrong: str | None = None) -> ssl.SSLContext:
+        """What a server needs that is known by these names; "localhost" and the loopback's addresses where there are none.
+
+        `wrong` is one of `WRONG`: then even who trusts the authority has a reason not to go on.
+        """
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        self._authority.issue_cert(*(names or NAMES)).configure_cert(context)
+        authority = trustme.CA(organization_name="nobody") if wrong == "unknown-authority" else self._authority
+        known = ("mx.example.invalid",) if wrong == "other-name" else names or NAMES
+        over = dt.datetime(2001, 1, 1, tzinfo=dt.UTC) if wrong == "expired" else None
+        authority.issue_cert(*known, not_after=over).configure_cert(context)
         return context

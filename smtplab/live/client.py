@@ -12,7 +12,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from smtplab.errors import ConversationError
 from smtplab.frames.capture import Capture
 from smtplab.frames.views import view
-from smtplab.live.allowed import resolve
+from smtplab.live.allowed import checked_timeout, resolve
 from smtplab.live.line import Line, connected, endpoint, shown
 from smtplab.live.recording import Recording
 from smtplab.live.replies import Reply
@@ -160,13 +160,6 @@ class Client(Known):
     def __del__(self) -> None:
         if getattr(self, "_line", None) is not None:
             self._line.hang(Hang())
-
-
-def checked_timeout(seconds: float) -> float:
-    """A number of seconds above 0; ValueError for anything else."""
-    if isinstance(seconds, (bool, str)) or not hasattr(seconds, "__float__") or not 0 < float(seconds) < 1e6:
-        raise ValueError(f"timeout: {seconds!r}; expected a number of seconds above 0")
-    return float(seconds)
 
 
 def conversation(

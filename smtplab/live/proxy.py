@@ -11,15 +11,17 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from smtplab.live.allowed import resolve
+from smtplab.live.allowed import checked_timeout, host_and_port, resolve
 from smtplab.live.background import Background
 from smtplab.live.certificates import Certificates, KeyLog
 from smtplab.live.clock import now
+from smtplab.live.line import shown
 from smtplab.live.proxy_line import Hook, Line
 from smtplab.live.proxy_link import End, Link
 from smtplab.live.recording import Recording
 from smtplab.live.server import HANDSHAKE_SECONDS, listener
 from smtplab.live.tapped import Tap, close_all
+from smtplab.live.tls import client_context
 
 if TYPE_CHECKING:
     from smtplab.frames.capture import Capture
@@ -38,8 +40,8 @@ class Proxy:
 
     def __init__(
         self,
-        listen: Address,
-        upstream: Address,
+        listen: Address | str,
+        upstream: Address | str,
         *,
         tls: str,
         hooks: Hook | Iterable[Hook],
@@ -48,6 +50,7 @@ class Proxy:
         timeout: float,
         allow: str | Iterable[str],
         secrets: bool,
+        verify: bool | str | os.PathLike[str],
     ) -> None:
         if tls not in MODES:
             raise ValueError(f"tls={tls!r}: there are 'follow' and 'pass'")
@@ -55,10 +58,9 @@ class Proxy:
         for hook in self.hooks:
             if not callable(hook):
                 raise ValueError(f"hooks: {hook!r} is none; a hook is a function of a Line")
-        if not 0 < timeout < float("inf"):
-            raise ValueError(f"timeout={timeout!r} is no number of seconds above 0")
-        self.follows, self.timeout, self.upstream = tls == "follow", timeout, (str(upstream[0]), upstream[1])
-        self.where = f"{upstream[0]}:{upstream[1]}"
+        listen, upstream = host_and_port("listen", listen), host_and_port("upstream", upstream)
+        self.follows, self.timeout, self.upstream = tls == "follow", checked_timeout(timeout), upstream
+        self.where = shown(upstream)
         allowed = [allow] if isinstance(allow, str) else list(allow)
         self._upstream = [address for _, address in resolve(*upstream, allow=allowed)]
         self.problems: deque[str] = deque(maxlen=PROBLEMS)
@@ -72,6 +74,7 @@ class Proxy:
         self._taps: set[Tap] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._count = 0
+        self._to_server = _anyone() if verify is False else client_context(verify)
         sock = listener(*listen, allowed)
         self.address: Address = sock.getsockname()[:2]
         if self.address in self._upstream:
@@ -89,9 +92,6 @@ class Proxy:
         self._contexts: dict[str, ssl.SSLContext] = {}
         self._to_client = certificates.server_context()
         self._to_client.sni_callback = self._asked_for
-        # A mail server's certificate proves little, and no client of a mail server insists (RFC 7435): anything is recorded.
-        self._to_server = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        self._to_server.check_hostname, self._to_server.verify_mode = False, ssl.CERT_NONE
         for context in (self._to_client, self._to_server):
             self._keylog.of(context)
 
@@ -213,6 +213,8 @@ class Proxy:
             return "the connection was gone before TLS began", ""
         tap.give_back(held)
         context = self._to_client if name is None else self._to_server
+        if self._to_server.check_hostname:
+            name = name and self.upstream[0]  # not the name by which the client knows the proxy
         side: dict[str, Any] = {"server_side": True} if name is None else {"server_hostname": name}
         try:
             transport = await asyncio.get_running_loop().start_tls(
@@ -296,6 +298,13 @@ def _same(tap: Tap) -> Tap:
     return tap
 
 
+def _anyone() -> ssl.SSLContext:
+    """What a client needs that takes any certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
 def _reason(error: OSError) -> str:
     """Why TLS did not begin, in a few words."""
     if isinstance(error, ssl.SSLError) and error.reason:
@@ -304,8 +313,8 @@ def _reason(error: OSError) -> str:
 
 
 def proxy(
-    listen: Address = ("127.0.0.1", 0),
-    upstream: Address = ("127.0.0.1", 25),
+    listen: Address | str = ("127.0.0.1", 0),
+    upstream: Address | str = ("127.0.0.1", 25),
     *,
     tls: str = "follow",
     hooks: Hook | Iterable[Hook] = (),
@@ -314,6 +323,7 @@ def proxy(
     timeout: float = TIMEOUT_SECONDS,
     allow: str | Iterable[str] = (),
     secrets: bool = False,
+    verify: bool | str | os.PathLike[str] = False,
 ) -> Proxy:
     """Stand between clients and a server, and record what they say.
 
@@ -328,7 +338,7 @@ def proxy(
         The server.
     tls
         "follow": STARTTLS and implicit TLS end at the proxy, which shows the client a certificate by an authority of its own
-        (`.certificates.pem`, `.client_context()`), and begins TLS with the server, whose certificate it does not judge. Keys of
+        (`.certificates.pem`, `.client_context()`), and begins TLS with the server, whose certificate `verify` judges. Keys of
         both legs are kept. "pass": TLS goes through untouched; it can be read later where `keylog` names the file into which
         client or server writes its keys (SSLKEYLOGFILE).
     hooks
@@ -343,6 +353,9 @@ def proxy(
         Hosts that are not loopback, to listen on or to connect to.
     secrets
         Show in captures what AUTH sends, instead of one `*` an octet.
+    verify
+        Whose certificate the server may have: by default anyone's, for no mail server's client insists (RFC 7435), and anything is
+        to be recorded; True, or a PEM file, as in `smtplab.connect`.
 
     Raises ConversationError where the port cannot be listened on or the server's name is none, NotAllowedError for a host that is
     not loopback, ValueError for anything else that does not fit. What goes wrong with one connection is told its client (421),
@@ -372,4 +385,5 @@ def proxy(
         timeout=timeout,
         allow=allow,
         secrets=secrets,
+        verify=verify,
     )

@@ -6,15 +6,16 @@ import asyncio
 import errno
 import logging
 import os
+import re
 import socket
 import ssl
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from smtplab.errors import ConversationError
-from smtplab.live.allowed import resolve
+from smtplab.live.allowed import checked_timeout, resolve
 from smtplab.live.background import Background
-from smtplab.live.certificates import Certificates, KeyLog
+from smtplab.live.certificates import WRONG, Certificates, KeyLog
 from smtplab.live.faults import Fault, script
 from smtplab.live.recording import Recording
 from smtplab.live.server_auth import MECHANISMS, Judge, Mechanisms
@@ -72,12 +73,23 @@ class Server:
         timeout: float,
         allow: str | Iterable[str],
         secrets: bool,
+        certificate: str | None,
     ) -> None:
         if tls not in TLS:
             raise ValueError(f"tls={tls!r}: there are None, 'starttls' and 'implicit'")
+        if certificate is not None and (certificate not in WRONG or tls is None):
+            raise ValueError(f"certificate={certificate!r}: with TLS there are None, {', '.join(map(repr, WRONG))}")
         wrong = [name for name in mechanisms if name not in MECHANISMS]
         if wrong:
             raise ValueError(f"no mechanism {wrong[0]!r}: there are {', '.join(MECHANISMS)}")
+        timeout = checked_timeout(timeout)
+        if size_limit is not None and (type(size_limit) is not int or size_limit < 1):
+            raise ValueError(f"size_limit={size_limit!r}: allowed are None and whole numbers of octets from 1 on")
+        if not re.fullmatch(r"[!-~]+", str(hostname)):
+            raise ValueError(f"hostname={hostname!r}: expected a name such as mx.example.test, without blanks")
+        users = dict(auth or {})
+        if not all(isinstance(word, str) for pair in users.items() for word in pair):
+            raise ValueError("auth: expected names and passwords, both text")  # which are not shown
         self.faults: tuple[Fault, ...] = script(faults)
         self.size_limit, self.lmtp, self.hostname = size_limit, lmtp, hostname
         self.auth_required = auth_required
@@ -96,9 +108,9 @@ class Server:
         self._keylog = KeyLog()
         if tls is not None:
             self.certificates = Certificates()
-            self._context = self.certificates.server_context()
+            self._context = self.certificates.server_context(wrong=certificate)
             self._keylog.of(self._context)
-        judge = Judge(auth or {}, hostname)
+        judge = Judge(users, hostname)
         self.mechanisms = Mechanisms(judge)
         self._options: dict[str, Any] = {
             "hostname": hostname,
@@ -240,6 +252,7 @@ def serve(
     timeout: float = TIMEOUT_SECONDS,
     allow: str | Iterable[str] = (),
     secrets: bool = False,
+    certificate: str | None = None,
 ) -> Server:
     """Start a mail server in this process, and record what is said to it.
 
@@ -266,6 +279,8 @@ def serve(
         Hosts to listen on that are not loopback.
     secrets
         Show in `.capture` what AUTH sends, instead of one `*` an octet.
+    certificate
+        What is wrong with the certificate: "expired", "other-name" or "unknown-authority"; None for nothing.
 
     Raises ConversationError where the port cannot be listened on, NotAllowedError for a host that is not loopback, ValueError for
     anything else that does not fit; each says what is allowed.
@@ -294,4 +309,5 @@ def serve(
         timeout=timeout,
         allow=allow,
         secrets=secrets,
+        certificate=certificate,
     )

@@ -148,10 +148,11 @@ def sniff(
     ConversationError
         Without the rights to listen, which it says how to get.
     """
-    names = [interface] if isinstance(interface, str) else list(interface)
+    asked: Any = interface
+    names = [asked] if isinstance(asked, str) or not isinstance(asked, Iterable) else list(asked)
     there = [name for _, name in socket.if_nameindex()]
     for name in names or [""]:
-        if name not in there:
+        if not isinstance(name, str) or name not in there:
             raise ValueError(f"interface: {name!r} is none; there are {', '.join(map(visible, there))}")
     if filter is None:
         given = [ports] if isinstance(ports, int) else None if ports is None else list(ports)

@@ -53,9 +53,9 @@ class Replayed:
         """The new conversations, as a `Capture` like any other."""
         return self.recording.capture
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the new conversations as pcapng."""
-        self.recording.save(path)
+    def save(self, path: str | os.PathLike[str], *, secrets: bool = False) -> None:
+        """Write the new conversations as pcapng; see `Recording.save`."""
+        self.recording.save(path, secrets=secrets)
 
     @property
     def outcome(self) -> str:

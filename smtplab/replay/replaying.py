@@ -10,7 +10,7 @@ from typing import Any
 
 from smtplab.errors import ConversationError
 from smtplab.frames.session import Session
-from smtplab.live.allowed import Resolved, names_loopback, resolve
+from smtplab.live.allowed import Resolved, host_and_port, names_loopback, resolve
 from smtplab.live.background import Background
 from smtplab.live.client import conversation
 from smtplab.live.recording import Recording
@@ -153,13 +153,14 @@ async def _all(players: list[Player], addresses: list[Resolved], timeout: float,
 
 def settings_of(options: dict[str, Any], host: str) -> Settings:
     """The caller's options, checked."""
+    options = {"verify": not names_loopback(host)} | options
     try:
-        made = settings(**{"verify": not names_loopback(host), "server_name": host} | options)
+        made = settings(**options)
     except TypeError:
         known = [field.name for field in dataclasses.fields(Settings) if field.name not in ("chance", "contexts")]
         strange = next((name for name in options if name not in known), "")
         raise ValueError(f"no option {strange}: there are {', '.join(known)}") from None
-    return made
+    return made if made.server_name else dataclasses.replace(made, server_name=host)
 
 
 def _scripts(what: Any, times: Any) -> tuple[list[Script], bool]:
@@ -190,15 +191,7 @@ def _unmasked(session: Session) -> bool:
 
 def target(to: Any) -> tuple[str, int]:
     """Host and port, however they were named."""
-    if isinstance(to, str):
-        host, colon, port = to.rpartition(":")
-        if colon and port.isdigit():
-            return host.strip("[]"), int(port)
-    elif isinstance(to, (tuple, list)) and len(to) == 2:
-        return to[0], to[1]
-    elif isinstance(getattr(to, "address", None), tuple):
-        return to.address[0], to.address[1]
-    raise ValueError(f'to={to!r}: expected (host, port), "host:port", or a server of smtplab')
+    return host_and_port("to", getattr(to, "address", to))
 
 
 def _seen() -> bool:

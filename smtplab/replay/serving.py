@@ -110,9 +110,9 @@ class Serving:
         """What was said so far: a `Capture` like any other."""
         return self.recording.capture
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write what was recorded as pcapng."""
-        self.recording.save(path)
+    def save(self, path: str | os.PathLike[str], *, secrets: bool = False) -> None:
+        """Write what was recorded as pcapng; see `Recording.save`."""
+        self.recording.save(path, secrets=secrets)
 
     @property
     def said(self) -> pd.DataFrame:
