@@ -90,7 +90,8 @@ def received(capture: Capture) -> Iterator[Finding]:
         here, following = hops.loc[mine.index[0]], hops.loc[mine.index[0] + 1]
         lost = span(here["date_utc"].value - following["date_utc"].value)
         what = "the captured session" if following["measured"] else f"hop {following['hop']}"
-        summary = f"{what} is dated {lost} earlier than hop {here['hop']}, which it comes after: clocks that disagree"
+        why = "clocks that disagree, or a field that is not true"
+        summary = f"{what} is dated {lost} earlier than hop {here['hop']}, which it comes after: {why}"
         first = _Seen(int(here["transaction"]), summary, (here["raw"] or "").encode()[:EVIDENCE])
         yield _finding(capture, "received-clock-jump", "info", "RFC 5321 4.4", int(session), first, len(mine))
     fields = hops[~hops["measured"]].groupby(["session", "transaction"]).size()
