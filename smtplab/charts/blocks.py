@@ -108,7 +108,7 @@ def _borders(session: Any, places: Any, side: int) -> list[tuple[int, int]]:
         for client, new, size, seq, frame in cells_of(session.packets, *names)
         if bool(client) == (side == 0) and new > 0
     ]
-    return sorted(place for place in carried if clear is None or place[0] < clear) + places.records[side]
+    return [*sorted(place for place in carried if clear is None or place[0] < clear), *places.records[side]]
 
 
 def _block(streams: list[bytes], places: Any, borders: Any, place: Any, key: str, title: str, verb: str) -> Block:

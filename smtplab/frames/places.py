@@ -68,8 +68,11 @@ def _opened(
 ) -> tuple[tuple[range, range], tuple[list[tuple[int, int]], list[tuple[int, int]]]]:
     """`under` and `records` of a session."""
     tunnel = lines.tunnels.get(session)
-    under, records = [range(0), range(0)], ([], [])
-    for side in (0, 1) if tunnel is not None else ():
+    under = [range(0), range(0)]
+    records: tuple[list[tuple[int, int]], list[tuple[int, int]]] = ([], [])
+    if tunnel is None:
+        return (under[0], under[1]), records
+    for side in (0, 1):
         begin, over = tunnel.begun[side], tunnel.over[side]
         rows = [row for row in lines.segments.of(2 * session + side) if 0 <= begin <= row[layout.OFFSET]]
         if rows:
