@@ -20,6 +20,7 @@ from smtplab.capture.packets import Integers, Octets
 
 NEAR = 1 << 16  # octets between two packets that are copied with them
 BLOCK = 1 << 24  # octets copied at a time
+TOGETHER = 64  # pieces written at a time: 1 MiB where they are whole records
 
 
 class Appended:
@@ -76,15 +77,15 @@ class Appended:
             if self._file is None:
                 self._file = self._begun()
             end = self._file.seek(0, os.SEEK_END)
-            for n, octets in enumerate(self._kept):
-                if self._file.write(octets) != len(octets):
+            while self._kept:
+                some = b"".join(self._kept[:TOGETHER])
+                if self._file.write(some) != len(some):
                     self._file.truncate(end)
                     return
-                end += len(octets)
-                self._kept[n] = b""
-            self._kept.clear()
+                end += len(some)
+                del self._kept[:TOGETHER]
         except OSError:
-            self._kept = [octets for octets in self._kept if octets]
+            return
 
     def _begun(self) -> IO[bytes]:
         """The file with the capture's octets in it; raises OSError where there is no room for it (TMPDIR says where it is made)."""
