@@ -76,7 +76,7 @@ def test_the_pictures_grow_and_move_together(talk: Talk) -> None:
     assert talk.views["ladder"].selected == talk.views["states"].selected == "reply-1"
     talk.views["ladder"].selected = "command-0"
     assert talk.views["states"].selected == "command-0"
-    assert list(talk._panes.children) == list(talk.views.values())
+    assert list(talk._pictures.children) == list(talk.views.values())
 
 
 def test_what_is_kept_where_no_kernel_is(talk: Talk) -> None:

@@ -7,17 +7,13 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from smtplab.charts.drawing import Drawing
-from smtplab.charts.ladder import ladder
 from smtplab.charts.states import states
 from smtplab.errors import ConversationError
 from smtplab.printable import one_line, visible
 from smtplab.replay.debugger import Debugger
-from smtplab.widgets.scene_view import SceneView, linked
+from smtplab.widgets.by_hand import Pictures
 from smtplab.widgets.still import Bundle, beside
 
-TALLEST = 640  # px: higher pictures scroll
-ROWS = 120  # of the ladder, as in the explorer
 ANSWER = 200  # characters of a reply
 
 
@@ -49,19 +45,22 @@ class DebuggerView(widgets.VBox):  # type: ignore[misc]
             "back": ("a new connection, and all but the last command again", self._back),
             "restart": ("a new connection, from the beginning", lambda: debugger.rewind(0)),
         }
-        self.buttons = {name: widgets.Button(description=name, tooltip=tip) for name, (tip, _) in self.actions.items()}
+        narrow = {"width": "auto", "min_width": "110px"}
+        self.buttons = {
+            name: widgets.Button(description=name, tooltip=tip, layout=narrow)
+            for name, (tip, _) in self.actions.items()
+        }
         for name, button in self.buttons.items():
             button.on_click(lambda _, name=name: self.press(name))
         self.answer = widgets.Label()
         self.answer.add_class("smtplab-note")
-        self.views: dict[str, SceneView] = {}
-        self._panes = widgets.HBox()
-        self._panes.add_class("smtplab-panes")
+        self._pictures = Pictures()
+        self.views = self._pictures.views
         tools, typing = widgets.HBox([*self.buttons.values()]), widgets.HBox([self.line, self.stop])
         for one in (tools, typing):
             one.add_class("smtplab-tools")
-        super().__init__([tools, typing, self.answer, self._panes])
-        self.add_class("smtplab-explorer")
+        super().__init__([tools, typing, self.answer, self._pictures])
+        self.add_class("smtplab-by-hand")
         debugger.watch(self._grow)
         self._grow()
 
@@ -106,20 +105,8 @@ class DebuggerView(widgets.VBox):  # type: ignore[misc]
             d.stopped or "".join(last) or ("the end" if over else "nothing was answered yet"),
             wrong=refused or bool(d.stopped),
         )
-        if not len(d.capture):
-            return
-        pictures: dict[str, Drawing] = {"ladder": ladder(d.session, rows=ROWS), "states": states(d.session)}
-        for name, picture in pictures.items():
-            marked = picture.steps[-1] if picture.steps else ""
-            if name in self.views:
-                self.views[name].show(picture, marked)
-                continue
-            view = self.views[name] = SceneView(picture, tallest=TALLEST)
-            view.selected = marked
-            view.layout = {"width": "100%", "min_width": "0"}
-        if not self._panes.children:
-            self._panes.children = tuple(self.views.values())
-            linked(*self.views.values())
+        if len(d.capture):
+            self._pictures.show(d.session)
 
     def __repr__(self) -> str:
         d = self.debugger

@@ -7,8 +7,6 @@ from typing import Any
 import ipywidgets as widgets
 import traitlets
 
-from smtplab.charts.drawing import Drawing
-from smtplab.charts.ladder import ladder
 from smtplab.charts.states import states
 from smtplab.errors import ConversationError
 from smtplab.frames.exchange import exchange
@@ -21,11 +19,9 @@ from smtplab.printable import one_line
 from smtplab.smtp.states import CLOSED, CONTENT, GREETED, IN_ORDER, MAIL, RCPT, READY, REFUSED
 from smtplab.smtp.transparency import stuffed
 from smtplab.smtp.verbs import HELLOS
-from smtplab.widgets.scene_view import SceneView, linked
+from smtplab.widgets.by_hand import Pictures
 from smtplab.widgets.still import Bundle, beside
 
-TALLEST = 640  # px: higher pictures scroll
-ROWS = 120  # of the ladder, as in the explorer
 REPLY = 160  # characters of a reply that are said below the line
 # What the buttons offer, in the usual order; of verbs that may come in many states only where they help.
 OFFERED: dict[str, tuple[str, ...]] = {
@@ -63,16 +59,16 @@ class Talk(widgets.VBox):  # type: ignore[misc]
         send = widgets.Button(description="say it", tooltip="say the line, and wait for the reply")
         send.on_click(lambda _: self._typed())
         self.content = _field(widgets.Textarea, "content", value=CONTENT_BEGINS, rows=6)
+        self.content.layout.flex = "0 0 auto"  # it stands in a column: there, a share would be of the height
         self.buttons, self.note = widgets.HBox(), widgets.Label()
         self.note.add_class("smtplab-note")
-        self.views: dict[str, SceneView] = {}
-        self._panes = widgets.HBox()
-        self._panes.add_class("smtplab-panes")
+        self._pictures = Pictures()
+        self.views = self._pictures.views
         self._typing = widgets.HBox([self.line, send])
         for tools in (self.buttons, self._typing):
             tools.add_class("smtplab-tools")
-        super().__init__([self.buttons, self._typing, self.content, self.note, self._panes])
-        self.add_class("smtplab-explorer")
+        super().__init__([self.buttons, self._typing, self.content, self.note, self._pictures])
+        self.add_class("smtplab-by-hand")
         self._grow()
         greeting = client.greeting
         self._say(str(greeting) if greeting is not None else "the server has said nothing yet")
@@ -155,25 +151,15 @@ class Talk(widgets.VBox):  # type: ignore[misc]
         made = []
         for line in self.offers:
             button = widgets.Button(
-                description="say the content, and ." if line == "." else line.split(" ")[0], tooltip=line
+                description="say the content, and ." if line == "." else line.split(" ")[0],
+                tooltip=line,
+                layout={"width": "auto", "min_width": "110px"},
             )
             button.on_click(self._pressed)
             made.append(button)
         self.buttons.children = made
-        if session is None:
-            return
-        pictures: dict[str, Drawing] = {"ladder": ladder(session, rows=ROWS), "states": states(session)}
-        for name, picture in pictures.items():
-            last = picture.steps[-1] if picture.steps else ""
-            if name in self.views:
-                self.views[name].show(picture, last)
-                continue
-            view = self.views[name] = SceneView(picture, tallest=TALLEST)
-            view.selected = last
-            view.layout = {"width": "100%", "min_width": "0"}
-        if not self._panes.children:
-            self._panes.children = tuple(self.views.values())
-            linked(*self.views.values())
+        if session is not None:
+            self._pictures.show(session)
 
     def __repr__(self) -> str:
         capture = self.client.capture
