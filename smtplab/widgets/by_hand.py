@@ -26,6 +26,7 @@ class Pictures(widgets.HBox):  # type: ignore[misc]
 
     def show(self, session: Session) -> None:
         """Draw what was said so far, the last step chosen."""
+        first = not self.views
         pictures: dict[str, Drawing] = {"ladder": ladder(session, rows=ROWS), "states": states(session)}
         for name, picture in pictures.items():
             last = picture.steps[-1] if picture.steps else ""
@@ -34,6 +35,6 @@ class Pictures(widgets.HBox):  # type: ignore[misc]
             else:
                 view = self.views[name] = SceneView(picture, tallest=TALLEST if name == "ladder" else 0)
                 view.selected = last
-        if not self.children:
+        if first:
             self.children = tuple(self.views.values())
-            linked(*self.children)
+            linked(*self.views.values())
