@@ -15,6 +15,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 PACKAGES = Path(os.environ.get("SMTPLAB_SERVERS", "/tmp/smtplab-servers"))  # a folder for each, made by .ci/run
 USERS = (("postfix", 981), ("postdrop", 982), ("Debian-exim", 984))
 START_SECONDS = 20.0
@@ -89,11 +91,15 @@ throw:
 """
 
 
-def there(name: str) -> bool:
-    """Whether the server can be started here: unpacked, by root, with mount namespaces."""
-    if not (PACKAGES / name).is_dir() or os.geteuid() != 0 or shutil.which("unshare") is None:
-        return False
-    return subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False).returncode == 0
+def need(name: str) -> None:
+    """Go on where the server can be started here: unpacked, by root, with mount namespaces; fail in CI where it is not unpacked."""
+    unpacked, root = (PACKAGES / name).is_dir(), os.geteuid() == 0
+    if os.environ.get("CI") and root and not unpacked:
+        pytest.fail(f"{name} is not in {PACKAGES}: .ci/run unpacks it there")
+    unshare = shutil.which("unshare")
+    if unpacked and root and unshare and not subprocess.run([unshare, "-m", "true"], check=False).returncode:
+        return
+    pytest.skip(f"{name} cannot be started here: that takes root, mount namespaces, and {PACKAGES / name}")
 
 
 def _users(home: Path) -> tuple[Path, Path]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,12 +18,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module", params=["postfix", "exim"])
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str, int]]:
     name = request.param
-    if not real_servers.there(name):
-        if os.environ.get("CI") and os.geteuid() == 0 and not (real_servers.PACKAGES / name).is_dir():
-            pytest.fail(f"{name} is not in {real_servers.PACKAGES}: .ci/run unpacks it there")
-        pytest.skip(
-            f"{name} cannot be started here: that takes root, mount namespaces, and {real_servers.PACKAGES / name}"
-        )
+    real_servers.need(name)
     with real_servers.running(name, tmp_path_factory.mktemp(name)) as (host, port):
         yield name, host, port
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import smtplib
 import subprocess
 from collections.abc import Iterator
@@ -21,12 +20,7 @@ MAIL = b"Subject: Through the proxy\r\n\r\n.dot\r\n" + b"STARTTLS\r\n" * 1000
 def between(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
     """A proxy in front of that server."""
     name = request.param
-    if not real_servers.there(name):
-        if os.environ.get("CI") and os.geteuid() == 0 and not (real_servers.PACKAGES / name).is_dir():
-            pytest.fail(f"{name} is not in {real_servers.PACKAGES}: .ci/run unpacks it there")
-        pytest.skip(
-            f"{name} cannot be started here: that takes root, mount namespaces, and {real_servers.PACKAGES / name}"
-        )
+    real_servers.need(name)
     with (
         real_servers.running(name, tmp_path_factory.mktemp(name)) as address,
         proxy(upstream=address, both=True) as running,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import smtplib
 import socket
+import subprocess
 import threading
 import warnings
 from pathlib import Path
@@ -44,6 +46,33 @@ def test_the_recorded_client_hears_from_the_recorded_server_what_it_had_heard(pa
             for step in player.script.steps
             if step.number in {done.step.number for done in player.played.done if done.due}
         )
+
+
+@pytest.mark.parametrize("path", CAPTURES, ids=lambda path: path.name)
+def test_smtplib_hears_a_reply_to_all_it_says(path: Path) -> None:
+    """A refusal is one, too, and so is a connection that the recorded server had closed; silence is not."""
+    server: Serving
+    with opened(path).session(0).serve(timeout=10) as server:
+        with contextlib.suppress(smtplib.SMTPException), smtplib.SMTP(*server.address, timeout=10) as client:
+            client.sendmail("someone@example.net", ["a@example.com", "b@example.com"], MAIL)
+        capture = server.capture
+    assert len(capture.sessions) <= 1
+    silent = capture.commands[capture.commands.code.isna()]
+    assert not len(silent) or capture.sessions.outcome[0] in ("closed", "reset")
+
+
+@pytest.mark.slow
+@pytest.mark.needs_swaks
+@pytest.mark.parametrize("path", CAPTURES, ids=lambda path: path.name)
+def test_swaks_ends_with_a_word_of_its_own(path: Path) -> None:
+    """0 to 45 are its exit codes for what a server said or did; a signal or a time-out would be ours to explain."""
+    with opened(path).session(0).serve(timeout=10) as server:
+        words = ["swaks", "--server", f"127.0.0.1:{server.address[1]}", "--timeout", "10", "--helo", "pat.example.net"]
+        words += ["--from", "pat@example.net", "--to", "sam@example.org"]
+        made = subprocess.run(words, capture_output=True, timeout=40, check=False, stdin=subprocess.DEVNULL)
+    assert 0 <= made.returncode <= 45, made.stdout
+    waits = path.name == "implicit-tls.pcap"  # for TLS, as the recorded one did
+    assert (b"Timeout" in made.stdout + made.stderr) == waits
 
 
 def lone(captures: Path, name: str) -> Serving:
