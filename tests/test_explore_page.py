@@ -32,7 +32,7 @@ def command(captures: Path, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     finally:
         if started.poll() is None:
             started.terminate()  # it ends its server
-        started.communicate(timeout=30)
+        started.communicate(timeout=90)
 
 
 @pytest.mark.needs_chromium
@@ -74,6 +74,6 @@ def test_a_click_shows_a_session_and_nothing_leaves_the_machine(
     assert tall <= 720, "it fits a laptop's screen"
     assert wide <= 1280
     command.send_signal(signal.SIGINT)
-    _, errors = command.communicate(timeout=30)
+    _, errors = command.communicate(timeout=90)
     assert command.returncode == 0, "Ctrl-C is how it ends"
     assert not errors

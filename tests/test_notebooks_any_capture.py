@@ -14,7 +14,9 @@ from builders import pcap
 from smtplab.charts.chart import Chart
 from smtplab.charts.drawing import Drawing
 
-NOTEBOOKS = sorted(Path("notebooks").glob("*.ipynb"))
+NOTEBOOKS = sorted(
+    path for path in Path("notebooks").glob("*.ipynb") if path.name < "16"
+)  # those behind talk, and read none
 NONE = "without a session"
 # Each lacks what a lesson might count on: one side, a greeting, a beginning, clear text, a whole mail, SMTP's own replies.
 ODD = (
@@ -67,6 +69,6 @@ def test_every_cell_runs(
         assert run(notebook), notebook.name
         said = capsys.readouterr().out
         if capture == NONE and not notebook.name.startswith("00"):
-            assert "none.pcap: no SMTP session in it; this lesson shows " in said
+            assert ": no SMTP session in it; this lesson shows " in said
         if capture == "one-direction.pcap" and notebook.name.startswith("11"):
             assert "of no reply both ends of the wait were captured" in said

@@ -225,7 +225,8 @@ def test_tls_as_recorded_in_clear_and_put_in(captures: Path) -> None:
         for message in server.messages:
             assert message.content.rstrip() == clear.message(1).bytes.rstrip() or b"Summer fair" in message.content
     with smtplab.serve(tls="implicit") as server:
-        assert clear.replay(to=server, tls="implicit").outcome == "whole"
+        played = clear.replay(to=server, tls="implicit")
+        assert played.outcome == "whole", played.notes
 
 
 def test_what_differs_is_told_by_meaning(one: smtplab.Session, captures: Path) -> None:
@@ -343,9 +344,18 @@ def test_nothing_is_left_behind(one: smtplab.Session, server: Any) -> None:
 @pytest.mark.slow
 def test_ctrl_c_ends_it_and_keeps_what_was_recorded(captures: Path, tmp_path: Path) -> None:
     with smtplab.serve(faults="data delay=60") as server:
-        words = ["replay", str(captures / "one-mail.pcap"), "0", "--to", f"127.0.0.1:{server.address[1]}"]
-        words += ["--save", str(tmp_path / "kept.pcapng")]
-        running = subprocess.Popen([sys.executable, "-m", "smtplab", *words], stderr=subprocess.PIPE, text=True)
+        # As in a terminal: what runs in the background of a shell is born deaf to Ctrl-C.
+        hears = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); from smtplab.cli import main; "
+        words = [
+            sys.executable,
+            "-c",
+            hears + "sys.exit(main(sys.argv[1:]))",
+            "replay",
+            str(captures / "one-mail.pcap"),
+            "0",
+        ]
+        words += ["--to", f"127.0.0.1:{server.address[1]}", "--save", str(tmp_path / "kept.pcapng")]
+        running = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
         until = time.monotonic() + 100
         while time.monotonic() < until and "DATA" not in (
             server.capture.commands.verb.to_list() if len(server.capture) else []

@@ -47,15 +47,16 @@ def use(source: Any = None, session: int = 0, *, otherwise: str = FIRST, needs: 
     """Choose what the questions are about: a capture, a session, or anything that `smtplab.open` takes.
 
     None takes the capture that `SMTPLAB_CAPTURE` names, its first session; else the one called `otherwise` among those that came
-    with smtplab, and of it session `session`. A lesson about waits `needs` "latency": a reply whose wait was captured. Where your
-    capture has no session, or not what is needed, that is said, and the lesson shows `otherwise`.
+    with smtplab, and of it session `session`. A lesson about waits `needs` "latency": a reply whose wait was captured; about TLS
+    "keys": a first session that was decrypted. Where your capture has no session, or not what is needed, that is said, and the
+    lesson shows `otherwise`.
 
     >>> use()
     <Session 0: 192.0.2.7 to 192.0.2.25, 7 commands, quit>
 
     Raises ValueError where a capture that was given lacks these.
     """
-    one_of("needs", needs, ("", "latency"))
+    one_of("needs", needs, ("", "latency", "keys"))
     chosen: Session
     if isinstance(source, Session):
         chosen = source
@@ -83,6 +84,8 @@ def _lack(capture: smtplab.Capture, needs: str) -> str:
         return f"{called}: no SMTP session in it"
     if needs == "latency" and not capture.commands["latency"].notna().any():
         return f"{called}: of no reply both ends of the wait were captured"
+    if needs == "keys" and not capture.session(0).row["decrypted"]:
+        return f"{called}: its first session was not decrypted"
     return ""
 
 

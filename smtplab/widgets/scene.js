@@ -27,13 +27,13 @@ function painted(item, sheet) {
   if (item.tag === "text") {
     if (ANCHORS.has(item.anchor)) made.setAttribute("text-anchor", item.anchor);
     made.style.whiteSpace = "pre";
-    const strong = item.strong || 0;
+    const strong = item.strong || 0, text = item.text || "";
     if (strong) {
       const bold = svg("tspan", { "font-weight": "bold" });
-      bold.textContent = item.text.slice(0, strong);
+      bold.textContent = text.slice(0, strong);
       made.append(bold);
     }
-    made.append(document.createTextNode(item.text.slice(strong)));
+    made.append(document.createTextNode(text.slice(strong)));
   }
   if (item.role && /^[a-z-]+$/.test(item.role)) made.classList.add(`smtplab-is-${item.role}`);
   if (item.key) made.dataset.key = item.key;
