@@ -95,6 +95,11 @@ class Conversation:
         return bool(self._ended)
 
     @property
+    def due(self) -> bool:
+        """Whether a whole reply has come that nobody has taken."""
+        return bool(self._reader.due)
+
+    @property
     def pending(self) -> bytes:
         """What has come of a reply that is not whole."""
         return self._reader.pending

@@ -125,7 +125,11 @@ class Player(Exchanging):
         while any(one.step.number <= step.after for one in self._waiting):
             yield from self._read()
         if not step.turn.together:
-            while self._greeted and (extra := (yield from self.talk.receive(timeout=0))) is not None:
+            # A peer that has ended owes nothing here: what comes next may be our own end, and a command finds out by itself.
+            while self._greeted and (self.talk.due or not self.talk.peer_ended):
+                extra = yield from self.talk.receive(timeout=0)
+                if extra is None:
+                    break
                 self._take(extra)
             pause = self.settings.pause(step.wait)
             if pause > 0:
