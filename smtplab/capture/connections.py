@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from smtplab.capture.ahead import PACKETS, fetch
 from smtplab.capture.packets import COLUMNS, Octets, Packets
 from smtplab.capture.records import be16, be32, signed32
 from smtplab.kernels import Buffer, Column, Flags, Slots, Table, entry, kernel
@@ -122,6 +123,8 @@ def connect(
     for i in range(start, len(ip)):
         if count >= limit:
             return i, count
+        if i + PACKETS < len(ip):
+            fetch(buf, ip[i + PACKETS] + 12)
         q = ip[i]
         t = tcp[i]
         if int(buf[q]) >> 4 == 4:

@@ -11,6 +11,7 @@ IP datagrams, 802.11's frames of several, link types that are not known here.
 
 from __future__ import annotations
 
+from smtplab.capture.ahead import LINE, PACKETS, fetch
 from smtplab.capture.framing import ETHERNET, framed
 from smtplab.capture.headers import (
     CUT,
@@ -107,6 +108,9 @@ def dissect(
     """
     scoped = len(start) > 0
     for i in range(records):
+        if i + PACKETS < records:
+            fetch(buf, position[i + PACKETS])
+            fetch(buf, position[i + PACKETS] + LINE)
         p = position[i]
         end = p + there[i]
         number = before + i + 1

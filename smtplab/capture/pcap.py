@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from smtplab.capture.ahead import fetch_records
 from smtplab.capture.packets import Damage
 from smtplab.capture.records import (
     ABSURD,
@@ -55,6 +56,7 @@ def index_pcap(
     p = start
     n = 0
     why = FULL
+    most = 0  # octets of the longest record: what the next ones may take
     while n < room:
         if p + header > end:
             why = END if p >= end else HEADER_CUT
@@ -90,6 +92,8 @@ def index_pcap(
         if why == DATA_CUT:
             break
         p += header + there
+        most = max(most, header + there)
+        fetch_records(buf, p, most)
     state[AT] = p
     state[WHY] = why
     return n

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from smtplab.capture.ahead import fetch_records
 from smtplab.capture.packets import Damage
 from smtplab.capture.records import (
     ABSURD,
@@ -106,6 +107,7 @@ def index_pcapng(
     """
     p = start
     why = FULL
+    most = 0  # octets of the longest block: what the next ones may take
     while n < room:
         left = end - p
         if left < BLOCK_FRAME:
@@ -199,6 +201,8 @@ def index_pcapng(
             link[n] = NO_PACKET
             n += 1
         p += length
+        most = max(most, length)
+        fetch_records(buf, p, most)
     state[AT] = p
     state[WHY] = why
     return n

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from smtplab.capture.layout import LENGTH, STREAM
+from smtplab.capture.ahead import fetch_all
+from smtplab.capture.layout import LENGTH, POS, STREAM
 from smtplab.capture.packets import Octets
 from smtplab.dialogue import state as st
 from smtplab.dialogue import tables
@@ -25,6 +26,10 @@ from smtplab.dialogue.searching import MASKS
 from smtplab.dialogue.server import break_reply, read_server
 from smtplab.dialogue.written import write
 from smtplab.kernels import Buffer, Flags, Table, Words, entry, kernel
+
+# Segments of many sessions lie far from each other: the octets of one are asked for while those before it are read.
+AHEAD = 2  # segments
+MOST_AHEAD = 2048  # octets of each
 
 
 @kernel
@@ -61,6 +66,8 @@ def run(
     and the number of rows.
     """
     for k in range(lo, hi):
+        if k + AHEAD < hi and G[k + AHEAD, POS] >= 0:
+            fetch_all(buf, G[k + AHEAD, POS], min(G[k + AHEAD, LENGTH], MOST_AHEAD))
         c = G[k, STREAM] >> 1
         if G[k, STREAM] & 1 == S[c, st.SWAPPED]:
             if S[c, st.CLIENT_SEGMENT] < 0:

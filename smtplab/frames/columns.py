@@ -126,7 +126,9 @@ def build(frame: schema.Frame, columns: dict[str, Any]) -> pd.DataFrame:
     """The frame, its columns in the schema's order; a column too many or too few is a mistake of ours."""
     names = [column.name for column in frame.columns]
     assert set(names) == set(columns), set(names) ^ set(columns)
-    return pd.DataFrame({name: columns[name] for name in names}, copy=False)
+    # arrays, for pandas would align the indexes of one series after another, which are all alike: a fifth of a small capture's time
+    arrays = {name: made.array if isinstance(made := columns[name], pd.Series) else made for name in names}
+    return pd.DataFrame(arrays, copy=False)
 
 
 def typed(values: pa.ChunkedArray, type_: str | tuple[str, ...]) -> pd.Series[Any]:
