@@ -112,6 +112,7 @@ class Recording:
 
         Without `secrets`, what AUTH sent in clear is overwritten, octet by octet, while who logged in stays; and TLS keys are left
         out where they are of connections that sent AUTH under TLS, or that cannot be read: a `CaptureWarning` says of how many.
+        So it does of IP fragments whose datagram is not whole, or lies in a tunnel: they are saved without their octets.
         All else is as it was said. With `secrets` everything is.
         """
         self._file.save(path, None if secrets else self._unsaid)
@@ -126,7 +127,10 @@ class Recording:
         from smtplab.live.unsaid import hidden, keys_that_may_be_said
 
         reading = Reading.of(bytes(octets), Wanted(), secrets=self._secrets, tick=lambda: None)
-        hidden(octets, reading)
+        if emptied := hidden(octets, reading):
+            which = "a packet that came" if emptied == 1 else f"{emptied} packets that came"
+            text = f"{which} in fragments, and may hold what AUTH sent, are saved empty: secrets=True keeps them"
+            warnings.warn(CaptureWarning(text), stacklevel=5)
         keys, left_out = keys_that_may_be_said(reading)
         if left_out:
             which = "a connection" if left_out == 1 else f"{left_out} connections"
