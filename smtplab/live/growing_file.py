@@ -101,10 +101,11 @@ class GrowingFile:
         with self._lock:
             return self._octets.so_far()
 
-    def save(self, path: str | os.PathLike[str], unsaid: Unsaid | None = None) -> None:
+    def save(self, path: str | os.PathLike[str], unsaid: Unsaid | None = None, *, sources: Iterable[str] = ()) -> None:
         """Write a file: a whole one, or none. Keys come first, for Wireshark reads from front to back.
 
-        `unsaid` may change the octets before they are written, and gives the lines of the key log that are.
+        `unsaid` may change the octets before they are written, and gives the lines of the key log that are. ValueError where the
+        file is one of the `sources`.
         """
         with self._lock:
             there: memoryview | bytearray = self._octets.so_far()
@@ -112,7 +113,7 @@ class GrowingFile:
         if unsaid is not None:
             there = bytearray(there)
             keys = unsaid(there)
-        with replacing(path, ()) as file:
+        with replacing(path, sources) as file:
             file.write(section(comments))
             if keys:
                 file.write(secrets(b"\n".join(keys) + b"\n"))

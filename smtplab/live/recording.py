@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-import warnings
 
 from smtplab.capture.framing import RAW
-from smtplab.errors import CaptureWarning
 from smtplab.frames.capture import Capture
 from smtplab.frames.keys import Keys
 from smtplab.frames.opening import followed
@@ -115,29 +113,17 @@ class Recording:
         So it does of IP fragments whose datagram is not whole, or lies in a tunnel: they are saved without their octets.
         All else is as it was said. With `secrets` everything is.
         """
-        self._file.save(path, None if secrets else self._unsaid)
-
-    def _unsaid(self, octets: bytearray) -> list[bytes]:
-        """Take from the octets of a file what AUTH sent; gives the lines of the key log that may be said."""
-        from smtplab.frames import first_start
-
-        first_start.prepare()
-        from smtplab.capture.wanted import Wanted
-        from smtplab.frames.reading import Reading
-        from smtplab.live.unsaid import hidden, keys_that_may_be_said
-
-        reading = Reading.of(bytes(octets), Wanted(), secrets=self._secrets, tick=lambda: None)
-        if emptied := hidden(octets, reading):
-            which = "a packet that came" if emptied == 1 else f"{emptied} packets that came"
-            text = f"{which} in fragments, and may hold what AUTH sent, are saved empty: secrets=True keeps them"
-            warnings.warn(CaptureWarning(text), stacklevel=5)
-        keys, left_out = keys_that_may_be_said(reading)
-        if left_out:
-            which = "a connection" if left_out == 1 else f"{left_out} connections"
-            text = f"TLS keys of {which} that sent AUTH, or cannot be read, are left out: secrets=True keeps them"
-            warnings.warn(CaptureWarning(text), stacklevel=5)
-        return keys
+        self._file.save(path, None if secrets else _unsaid)
 
     def _packet(self, connection: int, flags: int, payload: bytes, from_client: bool, at: int) -> None:
         packet = self._connections[connection].packet(flags, payload, from_client=from_client)
         self._file.packet(at, RAW, packet)
+
+
+def _unsaid(octets: bytearray) -> list[bytes]:
+    from smtplab.frames import first_start
+
+    first_start.prepare()
+    from smtplab.live.unsaid import taken_out
+
+    return taken_out(octets)

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import binascii
 import re
+import warnings
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
 
 from smtplab.capture import layout
+from smtplab.capture.wanted import Wanted
 from smtplab.dialogue import state as st
 from smtplab.dialogue.lines import Lines
+from smtplab.errors import CaptureWarning
 from smtplab.frames.reading import Reading
 from smtplab.frames.wire import Wire
 from smtplab.live.packets import SYN, TCP, checksum
@@ -61,6 +64,24 @@ def overwritten(secret: bytes, known: str | None = None) -> bytes:
                 hidden = re.sub(rb"[A-Za-z0-9+/]", b"Q", found[2])
             return b64encode(found[1] + hidden + rest) + tail
     return re.sub(rb"[A-Za-z0-9+/]", b"Q", text) + tail
+
+
+def taken_out(octets: bytearray) -> list[bytes]:
+    """Overwrite what AUTH sent in the octets of a pcapng file; gives the lines of its key log that may be said.
+
+    What else is left out is said in a `CaptureWarning`.
+    """
+    reading = Reading.of(bytes(octets), Wanted(), secrets=False, tick=lambda: None)
+    if emptied := hidden(octets, reading):
+        which = "a packet that came" if emptied == 1 else f"{emptied} packets that came"
+        text = f"{which} in fragments, and may hold what AUTH sent, are saved empty: secrets=True keeps them"
+        warnings.warn(CaptureWarning(text), stacklevel=5)
+    keys, left_out = keys_that_may_be_said(reading)
+    if left_out:
+        which = "a connection" if left_out == 1 else f"{left_out} connections"
+        text = f"TLS keys of {which} that sent AUTH, or cannot be read, are left out: secrets=True keeps them"
+        warnings.warn(CaptureWarning(text), stacklevel=5)
+    return keys
 
 
 def hidden(octets: bytearray, reading: Reading) -> int:
