@@ -19,7 +19,7 @@ from smtplab.live.certificates import WRONG, Certificates, KeyLog
 from smtplab.live.faults import Fault, script
 from smtplab.live.recording import Recording
 from smtplab.live.server_auth import MECHANISMS, Judge, Mechanisms
-from smtplab.live.server_mail import Received
+from smtplab.live.server_mail import Mails, Received
 from smtplab.live.server_talk import Talk
 from smtplab.live.tapped import Tap, close_all
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from smtplab.frames.capture import Capture
 
 SIZE_LIMIT = 64 << 20  # octets
+KEEP = 256 << 20  # octets
+RECIPIENT_LIMIT = 1000  # RFC 5321 4.5.3.1.8 asks for at least 100
 TIMEOUT_SECONDS = 300.0  # RFC 5321 4.5.3.2.7
 GREYLISTED = 10_000  # triplets remembered, the oldest forgotten
 HANDSHAKE_SECONDS = 15.0
@@ -67,6 +69,8 @@ class Server:
         mechanisms: Iterable[str],
         auth_required: bool,
         size_limit: int | None,
+        recipient_limit: int | None,
+        keep: int | None,
         faults: object,
         lmtp: bool,
         hostname: str,
@@ -83,18 +87,25 @@ class Server:
         if wrong:
             raise ValueError(f"no mechanism {wrong[0]!r}: there are {', '.join(MECHANISMS)}")
         timeout = checked_timeout(timeout)
-        if size_limit is not None and (type(size_limit) is not int or size_limit < 1):
-            raise ValueError(f"size_limit={size_limit!r}: allowed are None and whole numbers of octets from 1 on")
+        limits = (
+            ("size_limit", size_limit, "octets"),
+            ("recipient_limit", recipient_limit, "recipients"),
+            ("keep", keep, "octets"),
+        )
+        for name, limit, what in limits:
+            if limit is not None and (type(limit) is not int or limit < 1):
+                raise ValueError(f"{name}={limit!r}: allowed are None and whole numbers of {what} from 1 on")
         if not re.fullmatch(r"[!-~]+", str(hostname)):
             raise ValueError(f"hostname={hostname!r}: expected a name such as mx.example.test, without blanks")
         users = dict(auth or {})
         if not all(isinstance(word, str) for pair in users.items() for word in pair):
             raise ValueError("auth: expected names and passwords, both text")  # which are not shown
         self.faults: tuple[Fault, ...] = script(faults)
-        self.size_limit, self.lmtp, self.hostname = size_limit, lmtp, hostname
+        self.size_limit, self.recipient_limit = size_limit, recipient_limit
+        self.lmtp, self.hostname = lmtp, hostname
         self.auth_required = auth_required
         self.mechanism_names = tuple(mechanisms) if auth else ()
-        self.messages: list[Received] = []
+        self._mails = Mails(keep)
         self.on_end: Callable[[Tap], None] | None = None  # told of each connection that is over, in the server's thread
         self.certificates: Certificates | None = None
         self._recording = Recording(secrets=secrets)
@@ -127,6 +138,16 @@ class Server:
         self._background.call(self._listen(sock))
 
     # -- for who uses it
+
+    @property
+    def messages(self) -> list[Received]:
+        """The mails that it took so far, the oldest first; those beyond `keep` are gone (`dropped`)."""
+        return self._mails.kept
+
+    @property
+    def dropped(self) -> int:
+        """How many mails it took and no longer keeps."""
+        return self._mails.dropped
 
     @property
     def capture(self) -> Capture:
@@ -162,14 +183,15 @@ class Server:
     def __repr__(self) -> str:
         kind = "LMTP" if self.lmtp else "SMTP"
         state = "listening" if self._background.alive else "stopped"
-        return f"<{kind} server on {self.address[0]}:{self.address[1]}, {state}, {len(self.messages)} messages>"
+        gone = f", of which {self.dropped} are no longer kept" if self.dropped else ""
+        return f"<{kind} server on {self.address[0]}:{self.address[1]}, {state}, {self._mails.taken} messages{gone}>"
 
     # -- for its sessions
 
     def took(self, message: Received) -> str:
         """Keep a mail, and give the reply that says so."""
-        self.messages.append(message)
-        return f"250 2.0.0 Ok: queued as LAB{len(self.messages):05}"
+        self._mails.add(message)
+        return f"250 2.0.0 Ok: queued as LAB{self._mails.taken:05}"
 
     def greylisted(self, triplet: tuple[str, bytes, str], seconds: float, now: float) -> bool:
         """Whether who sends to whom from where has been here long enough ago."""
@@ -246,6 +268,8 @@ def serve(
     mechanisms: Iterable[str] = MECHANISMS,
     auth_required: bool = False,
     size_limit: int | None = SIZE_LIMIT,
+    recipient_limit: int | None = RECIPIENT_LIMIT,
+    keep: int | None = KEEP,
     faults: object = None,
     lmtp: bool = False,
     hostname: str = "mx.example.test",
@@ -266,6 +290,11 @@ def serve(
         Users and their passwords (for XOAUTH2 their tokens), how they may log in, and whether they must.
     size_limit
         Octets of a mail; None for no limit.
+    recipient_limit
+        Recipients of a mail, beyond which each gets a 452; None for no limit. RFC 5321 4.5.3.1.8 asks for at least 100.
+    keep
+        Octets of mails that `.messages` keeps, the newest and at least the last one; None keeps all. `.dropped` counts those that
+        are gone.
     faults
         A script of faults: a preset's name (one of `smtplab.live.presets.PRESETS`), a line, a `smtplab.live.faults.fault(...)`,
         or a list of them.
@@ -303,6 +332,8 @@ def serve(
         mechanisms=tuple(mechanisms),
         auth_required=auth_required,
         size_limit=size_limit,
+        recipient_limit=recipient_limit,
+        keep=keep,
         faults=faults,
         lmtp=lmtp,
         hostname=hostname,
