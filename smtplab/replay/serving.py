@@ -24,6 +24,7 @@ from smtplab.replay.replaying import script_of
 from smtplab.replay.script import Script
 from smtplab.replay.settings import settings
 from smtplab.smtp import credentials
+from smtplab.smtp.verbs import UNKNOWN
 
 if TYPE_CHECKING:
     from smtplab.frames.capture import Capture
@@ -208,7 +209,10 @@ class _Connection:
             await self._tls()
         await self._say("greeting", b"", self.answers.greeting())
         while not self.writer.is_closing():
-            line = await self._line()
+            line, long = await self._line()
+            if long:
+                await self._say(UNKNOWN, line, self.answers.too_long())
+                continue
             verb = verb_of(line)
             if verb == "AUTH":
                 await self._login(line)
@@ -222,13 +226,20 @@ class _Connection:
             elif verb == "STARTTLS" and answer.code == 220:
                 await self._tls()
 
-    async def _line(self) -> bytes:
-        async with asyncio.timeout(self.lab._timeout):
-            try:
-                line = await self.reader.readuntil(b"\n")
-            except (asyncio.LimitOverrunError, asyncio.IncompleteReadError) as error:
-                raise EOFError from error
-        return line.rstrip(b"\r\n")
+    async def _line(self) -> tuple[bytes, bool]:
+        """A line without its end; of one that is too long its beginning, and that it is."""
+        begun = b""
+        while True:
+            async with asyncio.timeout(self.lab._timeout):
+                try:
+                    line = await self.reader.readuntil(b"\n")
+                except asyncio.LimitOverrunError as error:
+                    piece = await self.reader.readexactly(error.consumed)
+                    begun = begun or piece
+                    continue
+                except asyncio.IncompleteReadError as error:
+                    raise EOFError from error
+            return (begun, True) if begun else (line.rstrip(b"\r\n"), False)
 
     async def _say(self, verb: str, line: bytes, answer: Answer) -> None:
         self.lab.note(self.number, verb, line, answer)
@@ -275,7 +286,11 @@ class _Connection:
         challenges, answer = self.answers.login(line)
         for challenge in challenges:
             self.writer.write(b"334 " + challenge + b"\r\n")
-            if await self._line() == b"*":
+            said, long = await self._line()
+            if long:
+                answer = self.answers.too_long()
+                break
+            if said == b"*":
                 if answer.code == 501:  # the recorded one was cancelled, too
                     break
                 answer = Answer((b"501 5.7.0 Cancelled\r\n",), (501,), "stated")
