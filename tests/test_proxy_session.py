@@ -235,12 +235,12 @@ def free_port() -> int:
 def test_no_server_is_told_to_the_client_and_kept(tmp_path: Path) -> None:
     port = free_port()
     with proxy(upstream=("127.0.0.1", port)) as between, RawClient(between.address) as client:
-        assert client.reply() == f"421 4.4.1 127.0.0.1:{port} refused the connection"
+        assert client.reply() == f"421 4.4.1 127.0.0.1:{port} refuses connections: nobody listens there"
         assert client.rest() == b""
         between.stop()
-        assert list(between.problems) == [f"connection 0: 127.0.0.1:{port} refused the connection"]
+        assert list(between.problems) == [f"connection 0: 127.0.0.1:{port} refuses connections: nobody listens there"]
         between.save(tmp_path / "x.pcapng")
-        assert b"refused the connection" in (tmp_path / "x.pcapng").read_bytes()
+        assert b"refuses connections: nobody listens there" in (tmp_path / "x.pcapng").read_bytes()
 
 
 def test_a_silent_server_is_given_up() -> None:

@@ -180,7 +180,7 @@ def conversation(
     context = context or (client_context(verify) if tls else None)
     return Mailing(
         recording if recording is not None else Recording(), shown((host, port)), timeout=checked_timeout(timeout), name=name,
-        context=context, verify=verify, server_name=host if server_name is None else server_name,
+        context=context, verify=verify, server_name=host.partition("%")[0] if server_name is None else server_name,
     )  # fmt: skip
 
 

@@ -11,10 +11,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from smtplab.live.allowed import checked_timeout, host_and_port, resolve
+from smtplab.errors import ConversationError
+from smtplab.live.allowed import checked_timeout, host_and_port, resolve, written
+from smtplab.live.async_client import reached
 from smtplab.live.background import Background
 from smtplab.live.certificates import Certificates, KeyLog
-from smtplab.live.clock import now
 from smtplab.live.line import shown
 from smtplab.live.proxy_line import Hook, Line
 from smtplab.live.proxy_link import End, Link
@@ -62,7 +63,7 @@ class Proxy:
         self.follows, self.timeout, self.upstream = tls == "follow", checked_timeout(timeout), upstream
         self.where = shown(upstream)
         allowed = [allow] if isinstance(allow, str) else list(allow)
-        self._upstream = [address for _, address in resolve(*upstream, allow=allowed)]
+        self._upstream = resolve(*upstream, allow=allowed)
         self.problems: deque[str] = deque(maxlen=PROBLEMS)
         self.on_end: Callable[[Tap], None] | None = (
             None  # told of each client's connection that is over, in the proxy's thread
@@ -76,8 +77,8 @@ class Proxy:
         self._count = 0
         self._to_server = _anyone() if verify is False else client_context(verify)
         sock = listener(*listen, allowed)
-        self.address: Address = sock.getsockname()[:2]
-        if self.address in self._upstream:
+        self.address: Address = written(sock.getsockname())
+        if self.address in [written(address) for _, address in self._upstream]:
             sock.close()
             raise ValueError(f"{self.where} is where the proxy itself listens")
         self.certificates: Certificates | None = None
@@ -182,24 +183,19 @@ class Proxy:
 
     async def connect(self, link: Link) -> str:
         """Connect to the server; why that did not work, or nothing."""
-        began = now()
-        problem = ""
-        for host, port in self._upstream:
-            made = partial(self._server_end, link)
-            tap = Tap(made, self._server_leg, we_are_client=True, began=began, gone=self._gone(link))
-            try:
-                loop = asyncio.get_running_loop()
-                await asyncio.wait_for(loop.create_connection(partial(_same, tap), host, port), CONNECT_SECONDS)
-            except TimeoutError:
-                problem = f"{self.where} did not answer for {CONNECT_SECONDS:g} seconds"
-            except OSError as error:
-                refused = isinstance(error, ConnectionRefusedError)
-                problem = (
-                    f"{self.where} refused the connection" if refused else f"{self.where}: {error.strerror or error}"
-                )
-            else:
-                return ""
-        return problem
+        try:
+            made, began, _ = await reached(self._upstream, CONNECT_SECONDS)
+        except ConversationError as error:
+            return f"{self.where} {error.message}"
+        tap = Tap(
+            partial(self._server_end, link), self._server_leg, we_are_client=True, began=began, gone=self._gone(link)
+        )
+        try:
+            await asyncio.get_running_loop().create_connection(lambda: tap, sock=made)
+        except BaseException:
+            made.close()
+            raise
+        return ""
 
     def _server_end(self, link: Link, tap: Tap) -> End:
         link.server.tap = tap
@@ -215,6 +211,7 @@ class Proxy:
         context = self._to_client if name is None else self._to_server
         if self._to_server.check_hostname:
             name = name and self.upstream[0]  # not the name by which the client knows the proxy
+        name = name and name.partition("%")[0]  # a zone is this machine's own word
         side: dict[str, Any] = {"server_side": True} if name is None else {"server_hostname": name}
         try:
             transport = await asyncio.get_running_loop().start_tls(
@@ -292,10 +289,6 @@ class Proxy:
         for task in list(self._tasks):
             task.cancel()
         await close_all(self._taps)
-
-
-def _same(tap: Tap) -> Tap:
-    return tap
 
 
 def _anyone() -> ssl.SSLContext:

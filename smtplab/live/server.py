@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from smtplab.errors import ConversationError
-from smtplab.live.allowed import checked_timeout, resolve
+from smtplab.live.allowed import checked_timeout, resolve, written
 from smtplab.live.background import Background
 from smtplab.live.certificates import WRONG, Certificates, KeyLog
 from smtplab.live.faults import Fault, script
@@ -115,7 +115,7 @@ class Server:
         self._context: ssl.SSLContext | None = None
         self._implicit = tls == "implicit"
         sock = listener(host, port, allow)
-        self.address: tuple[str, int] = sock.getsockname()[:2]
+        self.address: tuple[str, int] = written(sock.getsockname())
         self._keylog = KeyLog()
         if tls is not None:
             self.certificates = Certificates()

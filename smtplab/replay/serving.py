@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from smtplab.frames.session import Session
+from smtplab.live.allowed import written
 from smtplab.live.background import Background
 from smtplab.live.certificates import Certificates, KeyLog
 from smtplab.live.recording import Recording
@@ -90,7 +91,7 @@ class Serving:
         secrets: bool,
     ) -> None:
         sock = listener(host, port, allow)
-        self.address: tuple[str, int] = sock.getsockname()[:2]
+        self.address: tuple[str, int] = written(sock.getsockname())
         self.recording = Recording(secrets=secrets)
         self._script, self._pace, self._timeout = script, pace, timeout
         self._rows: list[tuple[int, str, str, str, int | None]] = []
