@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable
 
 from smtplab.capture import pcapng
 from smtplab.capture.spill import Growing
-from smtplab.share.pcapng import END_OF_OPTIONS, NANOSECONDS, block, replacing
+from smtplab.live.packets import Octets
+from smtplab.share.pcapng import BLOCK, END_OF_OPTIONS, NANOSECONDS, block, replacing
 
 COMMENT = 1  # opt_comment: may stand more than once
 Unsaid = Callable[[bytearray], list[bytes]]
@@ -58,21 +59,23 @@ class GrowingFile:
     def __len__(self) -> int:
         return len(self._octets)
 
-    def packet(self, time: int, link: int, octets: bytes, original: int | None = None) -> None:
-        """A packet; `original` is how many octets it had on the wire, where not all are here."""
+    def packet(
+        self, time: int, link: int, octets: bytes, original: int | None = None, *, payload: Octets = b""
+    ) -> None:
+        """A packet, its `payload` behind its octets; `original` is how many it had on the wire, where not all are here."""
         with self._lock:
             if link not in self._interfaces:
                 self._interfaces[link] = len(self._interfaces)
                 self._octets += interface(link)
-            length = len(octets)
-            head = struct.pack(
-                "<IIIII", self._interfaces[link], time >> 32, time & 0xFFFFFFFF, length, original or length
-            )
-            options = b""
+            length = len(octets) + len(payload)
+            tail = b"\0" * (-length % 4)
             if self._comments:
-                options = b"".join(map(comment_option, self._comments)) + END_OF_OPTIONS
+                tail += b"".join(map(comment_option, self._comments)) + END_OF_OPTIONS
                 self._comments.clear()
-            self._octets += block(pcapng.ENHANCED_PACKET, head + octets + b"\0" * (-length % 4) + options)
+            numbers = self._interfaces[link], time >> 32, time & 0xFFFFFFFF, length, original or length
+            size = BLOCK + length + len(tail)
+            head = struct.pack("<IIIIIII", pcapng.ENHANCED_PACKET, size, *numbers)
+            self._octets.add(head + octets, payload, tail + struct.pack("<I", size))
 
     def keys(self, lines: bytes) -> None:
         """Lines of a TLS key log; those that are known already are left out."""

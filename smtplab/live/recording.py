@@ -11,7 +11,7 @@ from smtplab.frames.keys import Keys
 from smtplab.frames.opening import followed
 from smtplab.live.clock import now
 from smtplab.live.growing_file import GrowingFile
-from smtplab.live.packets import ACK, FIN, MSS, PSH, RST, SYN, Connection, Endpoint
+from smtplab.live.packets import ACK, FIN, MSS, PSH, RST, SYN, Connection, Endpoint, Octets
 
 
 class Recording:
@@ -50,13 +50,14 @@ class Recording:
             self._packet(number, ACK, b"", True, at)
         return number
 
-    def said(self, connection: int, octets: bytes, *, from_client: bool, at: int | None = None) -> None:
+    def said(self, connection: int, octets: Octets, *, from_client: bool, at: int | None = None) -> None:
         """One side's octets came, or went; more than a packet holds are several packets of one time."""
         at = now() if at is None else at
+        view = memoryview(octets)
         with self._lock:
-            for begin in range(0, len(octets), MSS):
-                piece = octets[begin : begin + MSS]
-                self._packet(connection, ACK | (PSH if begin + MSS >= len(octets) else 0), piece, from_client, at)
+            for begin in range(0, len(view), MSS):
+                piece = view[begin : begin + MSS]
+                self._packet(connection, ACK | (PSH if begin + MSS >= len(view) else 0), piece, from_client, at)
 
     def closed(self, connection: int, *, from_client: bool, reset: bool = False, at: int | None = None) -> None:
         """One side says no more, or with `reset` gave the connection up; told again, nothing happens."""
@@ -115,9 +116,9 @@ class Recording:
         """
         self._file.save(path, None if secrets else _unsaid)
 
-    def _packet(self, connection: int, flags: int, payload: bytes, from_client: bool, at: int) -> None:
-        packet = self._connections[connection].packet(flags, payload, from_client=from_client)
-        self._file.packet(at, RAW, packet)
+    def _packet(self, connection: int, flags: int, payload: Octets, from_client: bool, at: int) -> None:
+        head = self._connections[connection].head(flags, payload, from_client=from_client)
+        self._file.packet(at, RAW, head, payload=payload)
 
 
 def _unsaid(octets: bytearray) -> list[bytes]:

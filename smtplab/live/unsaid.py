@@ -170,7 +170,7 @@ def _sum_again(octets: bytearray, ip: int, tcp: int, end: int) -> None:
     addresses = octets[ip + 12 : ip + 20] if octets[ip] >> 4 == 4 else octets[ip + 8 : ip + 40]
     octets[tcp + 16 : tcp + 18] = b"\0\0"
     pseudo = bytes(addresses) + (end - tcp).to_bytes(4, "big") + TCP.to_bytes(4, "big")
-    octets[tcp + 16 : tcp + 18] = checksum(pseudo + bytes(octets[tcp:end])).to_bytes(2, "big")
+    octets[tcp + 16 : tcp + 18] = checksum(pseudo, octets[tcp:end]).to_bytes(2, "big")
 
 
 def keys_that_may_be_said(reading: Reading) -> tuple[list[bytes], int]:
