@@ -64,7 +64,7 @@ def test_tls_ends_at_the_proxy_and_begins_again(tls: str) -> None:
                 client.sendmail("pat@example.test", "a@example.org", MAIL)
         assert server.messages[0].tls
         assert server.messages[0].content == MAIL
-        recorded = between._recording._file.read().tobytes()
+        recorded = between.recording._file.read().tobytes()
         assert recorded.count(b"CLIENT_TRAFFIC_SECRET_0") == 2  # of both legs
         if tls == "starttls":
             between.stop()

@@ -64,7 +64,9 @@ def test_smtplib_hears_a_reply_to_all_it_says(path: Path) -> None:
     capture = server.capture  # of a server that has stopped: before, the last close may not have been heard yet
     assert len(capture.sessions) <= 1
     silent = capture.commands[capture.commands.code.isna()]
-    assert not len(silent) or capture.sessions.outcome[0] in ("closed", "reset")
+    # Where DATA gets several replies (LMTP, PRDR), smtplib takes the second for that to its next command, and leaves before that.
+    heard = len(capture.replies) - 1 >= len(capture.commands)
+    assert not len(silent) or heard or capture.sessions.outcome[0] in ("closed", "reset")
 
 
 @pytest.mark.slow

@@ -163,3 +163,10 @@ class Line:
             self._talk.hung(now(), reset=step.reset)
             self._selector.close()
             self._socket.close()
+
+
+def line_to(talk: Conversation, addresses: Iterable[Resolved], timeout: float) -> Line:
+    """A line to the first address that answers, of which the conversation knows; or ConversationError."""
+    made, began, at = connected(addresses, timeout)
+    talk.connected(endpoint(made.getsockname()), endpoint(made.getpeername()), began=began, at=at)
+    return Line(made, talk)
