@@ -28,7 +28,7 @@ Address = tuple[str, int]
 SERVER = """
 import sys, time
 from smtplab.live.server import serve
-with serve(size_limit=None) as server:
+with serve(size_limit=None, keep=None) as server:
     print(server.address[1], flush=True)
     sys.stdin.read()
     print(len(server.messages), sum(len(mail.content) for mail in server.messages), flush=True)

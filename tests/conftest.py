@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from both_clients import join as join
+from both_clients import nothing_stays as nothing_stays
 from browsing import Lab, running_browser, running_lab
 from hypothesis import settings
 

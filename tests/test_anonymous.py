@@ -5,76 +5,21 @@ from __future__ import annotations
 import base64
 import ipaddress
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from builders import Conversation, ethernet, ip, pcap, tcp
+from anonymous import WORD, anonymised, assert_same_structure, names
+from builders import Conversation, pcap
 from hypothesis import given, settings
 from hypothesis import strategies as some
-from pandas.testing import assert_frame_equal
-from speaking import CONTENT, EACH, ENVELOPE, GO, HELLO, QUIT, quietly, shipped, talk
+from speaking import EACH, ENVELOPE, HELLO, QUIT, quietly, shipped, talk
 
 import smtplab
-from smtplab import Capture
-from smtplab.capture.read import read
-from smtplab.dialogue.state import CLIENT_TLS, SERVER_TLS
 from smtplab.share import vocabulary
-from smtplab.share.addresses import Addresses
 from smtplab.share.lines import Lines
-from smtplab.share.opaque import RETRY, opaque
+from smtplab.share.opaque import opaque
 from smtplab.share.words import Words
-
-WORD = re.compile(rb"[a-z0-9]{4,}")
-# What says how the conversation went: equal in original and anonymised capture.
-STRUCTURE = {
-    "sessions": "start end duration client_port server_port protocol tls tls_version tls_cipher decrypted auth_mechanism auth_ok"
-    " commands transactions messages recipients client_bytes server_bytes rtt outcome complete missing_bytes",
-    "commands": "session command transaction phase verb time reply_time latency waited reply code enhanced_code pipelined size"
-    " complete",
-    "replies": "session reply command code enhanced_code lines time end_time complete",
-    "transactions": "session transaction declared_size body smtputf8 method start data_start data_end end size outcome code"
-    " enhanced_code tls",
-    "recipients": "session transaction command code enhanced_code accepted latency final_code",
-    "messages": "session transaction size complete headers content_type",
-    "phases": "session transaction phase start end duration client_time server_time commands client_bytes server_bytes",
-    "packets": "time session from_client seq ack flags size new status",
-    "gaps": "session from_client offset size reason",
-}
-
-
-def anonymised(capture: Capture, folder: Path) -> tuple[Capture, bytes]:
-    path = folder / "shown.pcapng"
-    capture.to_pcapng(path, anonymize=True)
-    return quietly(path), path.read_bytes()
-
-
-def assert_same_structure(one: Capture, other: Capture, *, content_type: bool = True) -> None:
-    for name, columns in STRUCTURE.items():
-        chosen = [column for column in columns.split() if content_type or column != "content_type"]
-        assert_frame_equal(one.frame(name)[chosen], other.frame(name)[chosen], check_exact=True, obj=name)
-
-
-def names(capture: Capture) -> Iterator[bytes]:
-    """Whatever names someone in a capture that was opened with its secrets."""
-    for name, columns in (
-        ("sessions", "helo auth_identity tls_sni"),
-        ("transactions", "reverse_path recipients rejected"),
-        ("recipients", "forward_path"),
-        ("messages", "from_ to cc reply_to subject message_id in_reply_to user_agent"),
-    ):
-        for column in columns.split():
-            for value in capture.frame(name)[column].dropna():
-                yield from (str(one).encode() for one in (value if isinstance(value, list) else [value]))
-    said = capture.commands[capture.commands["verb"].isin(["VRFY", "EXPN", "EHLO", "HELO", "LHLO"])]
-    yield from (argument.encode() for argument in said["argument"].dropna())
-    yield from (banner.split()[0].encode() for banner in capture.sessions["banner"].dropna())
-    answers = capture.commands[capture.commands["verb"].isin(["AUTH", "AUTH-RESPONSE"])]
-    for answer in answers["line"].dropna():
-        secret = answer.split()[-1] if answer.split()[:1] != ["AUTH"] or len(answer.split()) > 2 else ""
-        yield secret.encode()
-        yield base64.b64decode(secret.rstrip("=") + "=" * (-len(secret.rstrip("=")) % 4)) if secret.isascii() else b""
 
 
 @pytest.mark.parametrize("path", EACH)
@@ -169,67 +114,6 @@ def test_a_header_goes_on_in_the_next_chunk(tmp_path: Path) -> None:
     assert b"nobody" not in content
 
 
-def test_kinds_of_addresses_stay() -> None:
-    pairs = {
-        "127.0.0.1": "127.0.0.0/8", "10.1.2.3": "10.0.0.0/8", "172.16.9.9": "172.16.0.0/12", "192.168.1.1": "192.168.0.0/16",
-        "169.254.1.1": "169.254.0.0/16", "8.8.8.8": "198.18.0.0/15", "198.18.0.1": "198.18.0.0/15", "fe80::1": "fe80::/10",
-        "fd00::1": "fc00::/7", "2001:db8::1": "2001:db8::/32", "2a00::1": "2001:db8::/32",
-    }  # fmt: skip
-    packed = [ipaddress.ip_address(address).packed for address in pairs]
-    addresses = Addresses(b"key", packed)
-    made = [ipaddress.ip_address(addresses(0, address)) for address in packed]
-    for address, network in zip(made, pairs.values(), strict=True):
-        assert address in ipaddress.ip_network(network)
-    assert len(set(made)) == len(made)
-    assert not {address.packed for address in made} & set(packed)
-    assert addresses(0, packed[5]) == made[5].packed
-    assert addresses(1, packed[5]) != made[5].packed, "an address in another network is another host"
-    assert addresses(0, ipaddress.ip_address("::1").packed) == ipaddress.ip_address("::1").packed
-
-
-def test_equal_addresses_in_two_vlans_stay_two_connections(tmp_path: Path) -> None:
-    said = talk(*HELLO, *ENVELOPE, *QUIT)
-    tagged = [(time + 500, ethernet(octets[14:], vlans=[7])) for time, octets in said.records]
-    original = smtplab.open(pcap(sorted([*said.records, *tagged]), nano=True))
-    assert len(original) == 2
-    shown, _ = anonymised(original, tmp_path)
-    assert_same_structure(original, shown)
-
-
-def test_link_layers_options_and_other_packets_are_not_written(tmp_path: Path) -> None:
-    records = talk(*HELLO, *ENVELOPE, *QUIT).records
-    mac = records[0][1][:6]
-    time, octets = records[4]
-    route = b"\x07\x07\x04" + ipaddress.ip_address("10.0.0.77").packed + b"\0"  # a route that was recorded
-    segment = octets[34:]
-    segment = segment[:12] + b"\x80" + segment[13:20] + b"\x22\x0a" + b"fastopen" + b"\1\1" + segment[20:]
-    records[4] = (time, ethernet(ip(segment, options=route)))
-    stranger = Conversation(("10.0.0.55", "10.0.0.56"), (1, 80)).client(b"GET /very-private HTTP/1.1\r\n").close()
-    records = sorted([*records, *stranger.records])
-    original = smtplab.open(pcap(records, nano=True))
-    shown, written = anonymised(original, tmp_path)
-    assert_same_structure(original, shown)
-    for what in (b"fastopen", ipaddress.ip_address("10.0.0.77").packed, b"very-private", mac):
-        assert any(what in octets for _, octets in records)
-        assert what not in written
-
-
-def test_retransmissions_and_other_copies_say_the_same(tmp_path: Path) -> None:
-    """A repeated octet is written as its first copy, also where the second differs; octets of no stream become x."""
-    said = talk(*HELLO)
-    at = said.next_client
-    sent = [(at, b"MAIL FROM:<alice@"), (at + 17, b"x.test>\r\n"), (at + 10, b"<ALICIA@y.test>\r"), (at - 5000, b"secretword"),
-            (at + 26, b"RCPT TO:<bobby@x.test>\r\n")]  # fmt: skip
-    records = list(said.records)
-    for n, (seq, words) in enumerate(sent):
-        records.append((said.time + n, ethernet(ip(tcp(words, said.ports, seq=seq, ack=said.next_server)))))
-    original = quietly(pcap(records, nano=True))
-    shown, octets = anonymised(original, tmp_path)
-    assert_same_structure(original, shown)
-    assert original.transactions.reverse_path[0] == "alice@x.test"
-    assert not re.search(b"(?i)alic|secret|bobby", octets)
-
-
 def test_secrets_are_overwritten_whole(tmp_path: Path) -> None:
     word = base64.b64encode(b"\0alice\0open sesame").decode()
     turns = (
@@ -248,73 +132,6 @@ def test_secrets_are_overwritten_whole(tmp_path: Path) -> None:
     assert b"VXNlcm5hbWU6" in octets
     for what in (b"YWxpY2", b"b3Blb", b"PDE4", b"dGlt", b"alice", word.encode()):
         assert what not in octets
-
-
-@pytest.mark.parametrize(
-    "name", ["implicit-tls.pcap", "starttls.pcapng", "starttls-injection.pcap", "starttls-auth-embedded-keys.pcapng"]
-)
-def test_of_tls_only_records_and_hellos_stay(name: str, captures: Path, tmp_path: Path) -> None:
-    beside = captures / f"{name.split('.')[0]}.keys"
-    decrypted = smtplab.open(captures / name, keylog=beside if beside.exists() else None)
-    assert decrypted.sessions.decrypted.all()
-    _, octets = anonymised(decrypted, tmp_path)
-    original = smtplab.open(captures / name, keylog=False)
-    assert read(tmp_path / "shown.pcapng").secrets == []
-    assert b"CLIENT_RANDOM" not in octets
-    state = original.source.lines.state[0]  # type: ignore[attr-defined]
-    again = quietly(tmp_path / "shown.pcapng").session(0)
-    for side, begins in (("client", state[CLIENT_TLS]), ("server", state[SERVER_TLS])):
-        was, shown = (one.stream(side)[begins:] for one in (original.session(0), again))
-        at = opaque_records = 0
-        while at < len(was):
-            size = int.from_bytes(was[at + 3 : at + 5], "big")
-            assert shown[at : at + 5] == was[at : at + 5], "a record's header"
-            if was[at] == 23:
-                assert shown[at + 5 : at + 5 + size].strip(b"\0") == b""
-                opaque_records += 1
-            at += 5 + size
-        assert opaque_records
-        assert shown[11:43] in (bytes(32), RETRY), "the random of a hello"
-
-
-def test_a_lost_part_of_a_hello_leaves_nothing_behind_it(tmp_path: Path) -> None:
-    """Behind a hole the records cannot be told: all is zero there."""
-    said = Conversation(ports=(40000, 465))
-    said.client(b"\x16\x03\x01\x00\x2d" + b"\x01\x00\x00\x29\x03\x03" + b"R" * 32 + b"\x00\x00\x02\x00\x2f\x01\x00")
-    said.next_client += 100
-    said.client(b"private" * 3).close()
-    original = quietly(said.pcap())
-    shown, octets = anonymised(original, tmp_path)
-    assert_same_structure(original, shown)
-    assert b"private" not in octets
-    assert b"RRRR" not in octets
-
-
-HELLO_OF_FIVE = b"\x16\x03\x01\0\5\1priv"
-BEGINNINGS = {
-    "a type, and no record": b"\x16   private\r\n", "a type alone": b"\x17", "a heartbeat": b"\x17\x03\x03\0\2ab\x18\x03\x03\0\1c",
-    "a header cut short": b"\x15\x03\x03", "an empty record": b"\x16\x03\x01\0\0\1private\r\n", "a short hello": HELLO_OF_FIVE,
-    "an SSLv2 hello": b"\x80\x2e\1\3\1\0\x15private words\r\n", "a length with the top bit": b"\xff\xferivate\r\nQUIT\r\n",
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("octets", BEGINNINGS.values(), ids=BEGINNINGS)
-@pytest.mark.parametrize("behind", ["STARTTLS", "a hole", "465"])
-def test_tls_begins_where_it_began(behind: str, octets: bytes, tmp_path: Path) -> None:
-    """Whatever is taken for the beginning of TLS is taken for it again, and what follows for no line."""
-    said = talk(*(HELLO if behind != "465" else ()), port=465 if behind == "465" else 25)
-    if behind == "STARTTLS":
-        said = talk(*HELLO, "C: STARTTLS", "S: 220 go")
-    elif behind == "a hole":
-        said.next_client += 100
-    else:
-        said.client(HELLO_OF_FIVE).server(b"\x16\x03\x03\0\1\2")
-    said.client(octets).server(octets).client(b"private line\r\nQUIT\r\n").close()
-    original = quietly(said.pcap())
-    assert original.source.lines.state[0, CLIENT_TLS] >= 0 or behind == "a hole"  # type: ignore[attr-defined]
-    shown, written = anonymised(original, tmp_path)
-    assert_same_structure(original, shown)
-    assert b"priv" not in written.lower()
 
 
 def test_words_keep_their_shape_and_are_no_words_that_must_not_be() -> None:
@@ -346,6 +163,8 @@ def test_any_octets_are_as_many_after(octets: bytes) -> None:
 
 SAID = [b"MAIL FROM:<a@b>\r\n", b"RCPT TO:<c@d>\r\n", b"DATA\r\n", b"354 go\r\n", b"250 ok\r\n", b".\r\n", b"STARTTLS\r\n",
         b"AUTH LOGIN\r\n", b"334 \r\n", b"220 go\r\n", b"BDAT 5\r\nab", b"\x16\x03\x01\0\5\1", b"A: s\r\n\r\n--x\r\n"]  # fmt: skip
+
+
 TURN = some.tuples(some.sampled_from("CS"), some.one_of(some.binary(min_size=1, max_size=60), some.sampled_from(SAID)))
 
 
@@ -389,38 +208,6 @@ def test_roles_may_be_the_other_way_round(tmp_path: Path) -> None:
         shown, octets = anonymised(original, tmp_path)
         assert_same_structure(original, shown)
         assert b"zoe" not in octets.lower()
-
-
-def test_a_packet_cut_by_the_snapshot_length(captures: Path, tmp_path: Path) -> None:
-    original = quietly(captures / "cut-packets.pcap")
-    shown, _ = anonymised(original, tmp_path)
-    assert (shown.packets["status"] == "truncated").sum() == (original.packets["status"] == "truncated").sum() > 0
-
-
-def test_streams_longer_than_their_numbers(tmp_path: Path) -> None:
-    """Sequence numbers that begin just below 2**32 wrap in mid-session."""
-    said = Conversation(next_client=2**32 - 20, next_server=2**32 - 10)
-    for turn in (
-        b"220 mx ESMTP\r\n",
-        b"EHLO me\r\n",
-        b"250 mx\r\n",
-        b"MAIL FROM:<alice@example.org>\r\n",
-        b"250 ok\r\n",
-    ):
-        (said.server if turn[:1].isdigit() else said.client)(turn)
-    original = smtplab.open(said.close().pcap())
-    shown, octets = anonymised(original, tmp_path)
-    assert_same_structure(original, shown)
-    assert b"alice" not in octets
-
-
-def test_bad_checksums_and_offloaded_segments_become_right(captures: Path, tmp_path: Path) -> None:
-    """A datagram that says no length (segmentation offload) is as long as its record."""
-    said = talk(*HELLO, *ENVELOPE, *GO, CONTENT, "S: 250 ok", *QUIT)
-    records = [(time, ethernet(octets[14:16] + b"\0\0" + octets[18:])) for time, octets in said.records]
-    original = smtplab.open(pcap(records))
-    shown, _ = anonymised(original, tmp_path)
-    assert_same_structure(original, shown)
 
 
 @pytest.mark.parametrize("word", ["ATRN x.test", "TURN"])

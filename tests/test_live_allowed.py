@@ -18,7 +18,7 @@ from smtplab.live.allowed import resolve
 def test_loopback_is_allowed(host: str) -> None:
     found = resolve(host, 2525)
     assert found
-    assert all(port == 2525 for _, (_, port) in found)
+    assert all(where[1] == 2525 for _, where in found)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import subprocess
 import threading
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 import smtplab
 from smtplab.errors import CaptureWarning
+from smtplab.live.packets import checksum
 from smtplab.live.recording import Recording
 
 CLIENT, SERVER = ("127.0.0.1", 40000), ("127.0.0.1", 25)
@@ -198,3 +200,15 @@ def test_what_is_no_address_is_refused() -> None:
     with pytest.raises(ValueError, match="addresses of two kinds"):
         recording.opened(("::1", 1), SERVER)
     assert recording.opened(CLIENT, SERVER) == 0
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 3, 5, 2047, 2048, 2049, 2050, 2051, 32768])
+def test_checksums_of_any_length_and_of_parts(size: int) -> None:
+    dice = random.Random(size)
+    for octets in (dice.randbytes(size), bytes(size), b"\xff" * size, dice.randbytes(size)):
+        padded = octets + b"\0" * (size % 2)
+        total = sum(int.from_bytes(padded[n : n + 2], "big") for n in range(0, len(padded), 2))
+        while total > 0xFFFF:  # carries are added back (RFC 1071)
+            total = (total & 0xFFFF) + (total >> 16)
+        cut = dice.randrange(0, size + 1) & ~1
+        assert checksum(octets) == checksum(octets[:cut], memoryview(octets)[cut:]) == 0xFFFF - total

@@ -64,7 +64,7 @@ def test_tls_ends_at_the_proxy_and_begins_again(tls: str) -> None:
                 client.sendmail("pat@example.test", "a@example.org", MAIL)
         assert server.messages[0].tls
         assert server.messages[0].content == MAIL
-        recorded = between._recording._file.read().tobytes()
+        recorded = between.recording._file.read().tobytes()
         assert recorded.count(b"CLIENT_TRAFFIC_SECRET_0") == 2  # of both legs
         if tls == "starttls":
             between.stop()
@@ -235,12 +235,12 @@ def free_port() -> int:
 def test_no_server_is_told_to_the_client_and_kept(tmp_path: Path) -> None:
     port = free_port()
     with proxy(upstream=("127.0.0.1", port)) as between, RawClient(between.address) as client:
-        assert client.reply() == f"421 4.4.1 127.0.0.1:{port} refused the connection"
+        assert client.reply() == f"421 4.4.1 127.0.0.1:{port} refuses connections: nobody listens there"
         assert client.rest() == b""
         between.stop()
-        assert list(between.problems) == [f"connection 0: 127.0.0.1:{port} refused the connection"]
+        assert list(between.problems) == [f"connection 0: 127.0.0.1:{port} refuses connections: nobody listens there"]
         between.save(tmp_path / "x.pcapng")
-        assert b"refused the connection" in (tmp_path / "x.pcapng").read_bytes()
+        assert b"refuses connections: nobody listens there" in (tmp_path / "x.pcapng").read_bytes()
 
 
 def test_a_silent_server_is_given_up() -> None:

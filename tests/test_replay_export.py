@@ -211,12 +211,35 @@ def test_packets(captures: Path, tmp_path: Path) -> None:
         assert again.commands["line"].to_list() == session.commands["line"].to_list()
 
 
+@pytest.mark.parametrize("name", ["auth-login.pcap", "starttls-auth-embedded-keys.pcapng"])
+def test_packets_hold_no_secret_unless_asked(captures: Path, tmp_path: Path, name: str) -> None:
+    """In clear it is overwritten; under TLS the keys are left out, which the reader is told."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", smtplab.CaptureWarning)
+        capture = smtplab.open(captures / name, secrets=True)
+    session = capture.session(0)
+    secret = session.commands.query("verb in ('AUTH', 'AUTH-RESPONSE')").line.iloc[-1].split(" ")[-1]
+    for what in (session, session.cassette(secrets=True)):
+        kept, masked = tmp_path / "kept.pcapng", tmp_path / "masked.pcapng"
+        export(what, "pcapng", kept, secrets=True)
+        assert any(secret in line for line in smtplab.open(kept, secrets=True).commands.line)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", smtplab.CaptureWarning)
+            export(what, "pcapng", masked)
+        again = opened(masked).session(0)
+        assert not any(secret in line for line in smtplab.open(masked, secrets=True).commands.line)
+        assert secret.encode() not in masked.read_bytes()
+        assert len(again.packets)
+
+
 def test_bad_requests_are_told_in_a_line(captures: Path) -> None:
     session: Any = opened(captures / "one-mail.pcap").session(0)
     with pytest.raises(ValueError, match="form='perl': allowed are swaks, smtplib, smtplab, pytest and pcapng"):
         session.export("perl")
     with pytest.raises(ValueError, match="wants a path"):
         session.export("pcapng")
+    with pytest.raises(ValueError, match="is the capture itself"):
+        session.export("pcapng", captures / "one-mail.pcap")
     with pytest.raises(ValueError, match="no option colour"):
         session.export("swaks", colour=True)
     with pytest.raises(CassetteError, match="1448 octets of its content are missing"):

@@ -184,7 +184,7 @@ def test_tls_is_recorded_as_records(tls: str) -> None:
             assert sessions.tls[0] == tls
             assert sessions.tls_version[0] == "TLSv1.3"
             assert sessions.complete[0]
-        assert b"CLIENT_TRAFFIC_SECRET_0" in server._recording._file.read().tobytes()
+        assert b"CLIENT_TRAFFIC_SECRET_0" in server.recording._file.read().tobytes()
         assert not server._background.faults
 
 

@@ -18,12 +18,16 @@ from numpy.typing import NDArray
 from smtplab.capture.packets import Octets
 
 SMALL = 64 << 20  # octets that are kept in memory
+GATHERED = 1 << 20  # octets that are written into the file at a time
 MOST_ROWS = 1 << 15  # of `Rows` that are kept in memory
 FILES = 64  # a power of two
 
 
 class Growing:
-    """Octets that grow; in memory they lie in a room twice as large as was needed, so that views of them stay, uncopied."""
+    """Octets that grow; in memory they lie in a room twice as large as was needed, so that views of them stay, uncopied.
+
+    Once there is a file, views are of that, and the room is one in which what comes next gathers.
+    """
 
     def __init__(self) -> None:
         self._room = memoryview(bytearray())
@@ -35,19 +39,32 @@ class Growing:
         return self._written + self._kept
 
     def __iadd__(self, octets: bytes) -> Growing:
-        end = self._kept + len(octets)
-        if end > len(self._room):
-            larger = np.empty(2 * end, np.uint8).data  # of what is not written to yet, memory costs nothing
+        self.add(octets)
+        return self
+
+    def add(self, *pieces: bytes | bytearray | memoryview) -> None:
+        """More octets, in pieces, which are copied once."""
+        size = sum(map(len, pieces))
+        if self._kept + size > len(self._room):
+            self._make_room(size)
+        for piece in pieces:
+            begin, self._kept = self._kept, self._kept + len(piece)
+            self._room[begin : self._kept] = piece
+        if self._file is None and self._kept > SMALL:
+            self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed when it is mapped, or with this
+            weakref.finalize(self, self._file.close)
+            self._write(self._file)
+            self._room = memoryview(bytearray(GATHERED))
+
+    def _make_room(self, size: int) -> None:
+        if self._file is not None:
+            self._write(self._file)
+        if self._file is None or size > len(self._room):
+            larger = np.empty(
+                2 * (self._kept + size), np.uint8
+            ).data  # of what is not written to yet, memory costs nothing
             larger[: self._kept] = self._room[: self._kept]
             self._room = larger
-        self._room[self._kept : end] = octets
-        self._kept = end
-        if end > SMALL:
-            if self._file is None:
-                self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed when it is mapped, or with this
-                weakref.finalize(self, self._file.close)
-            self._write(self._file)
-        return self
 
     def so_far(self) -> memoryview:
         """The octets that are there, which stay as they are while more come."""
@@ -67,8 +84,7 @@ class Growing:
     def _write(self, file: IO[bytes]) -> None:
         file.write(self._room[: self._kept])
         file.flush()
-        self._written += self._kept
-        self._room, self._kept = memoryview(bytearray()), 0
+        self._written, self._kept = self._written + self._kept, 0
 
 
 def room(octets: int) -> Octets:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -77,6 +78,8 @@ class Capture:
         self._reopen = reopen
         # How often the frames were made anew, because there was more: what was cut from those before is out of date.
         self.generation = 0
+        # Held while something is made of the source, and while more is read: nothing is kept that was made of less than there is.
+        self.lock = threading.RLock()
         self._made: dict[str, pd.DataFrame] = {}
         self._sorted: dict[str, tuple[Any, Any]] = {}
         if not (isinstance(frames, Unread) or warned):
@@ -85,30 +88,33 @@ class Capture:
     @property
     def source(self) -> Frames:
         """Where the frames come from; raises ValueError once the capture is closed."""
-        if self._frames is None:
-            raise ValueError("this capture is closed: open it again with smtplab.open")
-        if isinstance(self._frames, Unread):
-            self._frames = self._frames.read()
-            _warn(self._frames)
-        return self._frames
+        with self.lock:
+            if self._frames is None:
+                raise ValueError("this capture is closed: open it again with smtplab.open")
+            if isinstance(self._frames, Unread):
+                self._frames = self._frames.read()
+                _warn(self._frames)
+            return self._frames
 
     def frame(self, name: str) -> pd.DataFrame:
         """One frame by its name; made once."""
-        if name not in self._made:
-            self._made[name] = view(name)(self) if name in DERIVED else self.source.frame(name)
-        return self._made[name]
+        with self.lock:
+            if name not in self._made:
+                self._made[name] = view(name)(self) if name in DERIVED else self.source.frame(name)
+            return self._made[name]
 
     def frame_of(self, name: str, session: int) -> pd.DataFrame:
         """The rows of one session in a frame, numbered from 0. Which these are is found out once, for all sessions."""
-        whole = self.frame(name)
-        if name not in self._sorted:
-            numbers = whole["session"].fillna(-1).to_numpy(dtype=np.int64)
-            order = None if (numbers[1:] >= numbers[:-1]).all() else np.argsort(numbers, kind="stable")
-            ascending = numbers if order is None else numbers[order]
-            self._sorted[name] = order, np.searchsorted(ascending, np.arange(len(self.sessions) + 1))
-        order, bounds = self._sorted[name]
-        mine = slice(bounds[session], bounds[session + 1])
-        return whole.iloc[mine if order is None else order[mine]].reset_index(drop=True)
+        with self.lock:
+            whole = self.frame(name)
+            if name not in self._sorted:
+                numbers = whole["session"].fillna(-1).to_numpy(dtype=np.int64)
+                order = None if (numbers[1:] >= numbers[:-1]).all() else np.argsort(numbers, kind="stable")
+                ascending = numbers if order is None else numbers[order]
+                self._sorted[name] = order, np.searchsorted(ascending, np.arange(len(self.sessions) + 1))
+            order, bounds = self._sorted[name]
+            mine = slice(bounds[session], bounds[session + 1])
+            return whole.iloc[mine if order is None else order[mine]].reset_index(drop=True)
 
     @property
     def files(self) -> list[str]:
@@ -135,7 +141,8 @@ class Capture:
         >>> smtplab.open("captures/one-mail.pcap").message(0, 1).email["subject"]
         'Summer fair'
         """
-        return replace(self.source.message(session, transaction), capture=self)
+        with self.lock:
+            return replace(self.source.message(session, transaction), capture=self)
 
     def part(self, session: int, transaction: int, part: str = "0", *, gaps: Any = None) -> Any:
         """The octets of one part of a message, decoded, as bytes; `part` is its number in `parts`, such as "1.2".
@@ -147,7 +154,8 @@ class Capture:
         >>> smtplab.open("captures/one-mail.pcap").part(0, 1, "0")[:18]
         b'Hello Alice and Bo'
         """
-        return self.source.part(session, transaction, str(part), gaps=gaps)
+        with self.lock:
+            return self.source.part(session, transaction, str(part), gaps=gaps)
 
     def to_parquet(self, folder: Any) -> None:
         """Write every frame into a folder, which `smtplab.open` reads back: `NAME.parquet` each, and `schema.json`.
@@ -280,21 +288,23 @@ class Capture:
         """
         if self._reopen is None:
             raise ValueError("only a capture opened from a path with follow=True can be refreshed")
-        known = list(self.source.damage)
-        grown = self._reopen()
-        if grown is not None:
-            self._frames = grown
-            self.generation += 1
-            self._made.clear()
-            self._sorted.clear()
-            _warn(grown, known, 3)
+        with self.lock:
+            known = list(self.source.damage)
+            grown = self._reopen()
+            if grown is not None:
+                self._frames = grown
+                self.generation += 1
+                self._made.clear()
+                self._sorted.clear()
+                _warn(grown, known, 3)
         return self
 
     def close(self) -> None:
         """Let go of the files and frames."""
-        self._frames = None
-        self._made.clear()
-        self._sorted.clear()
+        with self.lock:
+            self._frames = None
+            self._made.clear()
+            self._sorted.clear()
 
     def __enter__(self) -> Capture:
         return self

@@ -58,18 +58,20 @@ class Session:
 
     def frame(self, name: str) -> pd.DataFrame:
         """One frame cut to this session, by its name; rows are numbered from 0."""
-        self._follow()
-        if name not in self._cut:
-            self._cut[name] = self.capture.frame_of(name, self.session)
-        return self._cut[name]
+        with self.capture.lock:
+            self._follow()
+            if name not in self._cut:
+                self._cut[name] = self.capture.frame_of(name, self.session)
+            return self._cut[name]
 
     @property
     def row(self) -> pd.Series[Any]:
         """Its row in `sessions`."""
-        self._follow()
-        if self._row is None:
-            self._row = self.capture.sessions.iloc[self.session]
-        return self._row
+        with self.capture.lock:
+            self._follow()
+            if self._row is None:
+                self._row = self.capture.sessions.iloc[self.session]
+            return self._row
 
     def _follow(self) -> None:
         """Forget what was cut from frames that have been made anew since."""
@@ -85,8 +87,10 @@ class Session:
         """
         if side not in ("client", "server"):
             raise ValueError(f'no stream {side!r}: there are "client" and "server"')
-        source = self.capture.source
-        octets, missing = (source.captured if tls else source.stream)(self.session, server=side == "server", gaps=gaps)
+        with self.capture.lock:
+            source = self.capture.source
+            read = source.captured if tls else source.stream
+            octets, missing = read(self.session, server=side == "server", gaps=gaps)
         if missing and gaps is None:
             raise IncompleteError(
                 f"session {self.session}: {missing} octets of the {side} are missing from the capture; "

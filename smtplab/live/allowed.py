@@ -5,12 +5,14 @@ from __future__ import annotations
 import ipaddress
 import socket
 from collections.abc import Iterable
+from typing import Any
 
 from smtplab.errors import ConversationError, NotAllowedError
 from smtplab.printable import visible
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-Resolved = tuple[socket.AddressFamily, tuple[str, int]]  # what a stream socket is made of and connected or bound to
+Where = tuple[str, int] | tuple[str, int, int, int]  # IPv6's flow and zone stand behind the port, where there is a zone
+Resolved = tuple[socket.AddressFamily, Where]  # what a stream socket is made of and connected or bound to
 
 
 def resolve(host: str, port: int, *, allow: str | Iterable[str] = (), listening: bool = False) -> list[Resolved]:
@@ -45,12 +47,32 @@ def resolve(host: str, port: int, *, allow: str | Iterable[str] = (), listening:
     except (socket.gaierror, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or "this is no name of a host"
         raise ConversationError(f"cannot be found: {reason}", peer=visible(host)) from None
-    addresses = [(family, (str(address[0]), port)) for family, _, _, _, address in found]
-    for _, (text, _) in addresses:
+    addresses: list[Resolved] = []
+    for family, _, _, _, address in found:
+        zone = int(address[3]) if len(address) == 4 else 0
+        addresses.append((family, (str(address[0]), port, 0, zone) if zone else (str(address[0]), port)))
+    for _, where in addresses:
+        text = where[0]
         one = ipaddress.ip_address(text.partition("%")[0])
         if not (name or is_loopback(one) or any(one in network for network in networks)):
             raise NotAllowedError(_refusal(visible(host), text, listening=listening))
     return list(dict.fromkeys(addresses))
+
+
+def written(address: tuple[Any, ...]) -> tuple[str, int]:
+    """A socket's address as host and port: with its zone, where it has one, for else nobody finds it.
+
+    >>> written(("::1", 25, 0, 0))
+    ('::1', 25)
+    """
+    host, port, *more = address
+    zone = more[1] if len(more) == 2 else 0
+    if not zone or "%" in host:
+        return host, port
+    try:
+        return f"{host}%{socket.if_indextoname(zone)}", port
+    except OSError:
+        return f"{host}%{zone}", port
 
 
 def is_loopback(address: Address) -> bool:

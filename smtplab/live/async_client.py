@@ -222,6 +222,24 @@ async def reached(addresses: list[Resolved], timeout: float) -> tuple[socket.soc
     raise failed or ConversationError("has no address")
 
 
+async def line_to(talk: Mailing, addresses: list[Resolved], timeout: float) -> AsyncLine:
+    """A line to the first address that answers, of which the conversation knows; or ConversationError."""
+    made, began, at = await reached(addresses, timeout)
+    talk.connected(endpoint(made.getsockname()), endpoint(made.getpeername()), began=began, at=at)
+    line = AsyncLine(talk)
+    await upon(made, line)
+    return line
+
+
+async def upon(made: socket.socket, protocol: asyncio.Protocol) -> None:
+    """Have a protocol speak on a socket that is connected."""
+    try:
+        await asyncio.get_running_loop().create_connection(lambda: protocol, sock=made)
+    except BaseException:
+        made.close()
+        raise
+
+
 async def aconnect(
     host: str,
     port: int = 25,
@@ -251,14 +269,7 @@ async def aconnect(
         host, port, tls=tls, timeout=timeout, name=name, verify=verify, context=context,
         server_name=server_name, recording=recording,
     )  # fmt: skip
-    made, began, at = await reached(addresses, talk.timeout)
-    talk.connected(endpoint(made.getsockname()), endpoint(made.getpeername()), began=began, at=at)
-    line = AsyncLine(talk)
-    try:
-        await asyncio.get_running_loop().create_connection(lambda: line, sock=made)
-    except BaseException:
-        made.close()
-        raise
+    line = await line_to(talk, addresses, talk.timeout)
     client = AsyncClient(talk, line)
     try:
         await client._run(opening(talk, tls, greet=greet))

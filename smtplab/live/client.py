@@ -13,7 +13,7 @@ from smtplab.errors import ConversationError
 from smtplab.frames.capture import Capture
 from smtplab.frames.views import view
 from smtplab.live.allowed import checked_timeout, resolve
-from smtplab.live.line import Line, connected, endpoint, shown
+from smtplab.live.line import Line, line_to, shown
 from smtplab.live.recording import Recording
 from smtplab.live.replies import Reply
 from smtplab.live.steps import Hang, Steps
@@ -180,7 +180,7 @@ def conversation(
     context = context or (client_context(verify) if tls else None)
     return Mailing(
         recording if recording is not None else Recording(), shown((host, port)), timeout=checked_timeout(timeout), name=name,
-        context=context, verify=verify, server_name=host if server_name is None else server_name,
+        context=context, verify=verify, server_name=host.partition("%")[0] if server_name is None else server_name,
     )  # fmt: skip
 
 
@@ -264,9 +264,7 @@ def connect(
         host, port, tls=tls, timeout=timeout, name=name, verify=verify, context=context,
         server_name=server_name, recording=recording,
     )  # fmt: skip
-    made, began, at = connected(addresses, talk.timeout)
-    talk.connected(endpoint(made.getsockname()), endpoint(made.getpeername()), began=began, at=at)
-    client = Client(talk, Line(made, talk))
+    client = Client(talk, line_to(talk, addresses, talk.timeout))
     try:
         client._run(opening(talk, tls, greet=greet))
     except BaseException:

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable
 
 from smtplab.capture import pcapng
 from smtplab.capture.spill import Growing
-from smtplab.share.pcapng import END_OF_OPTIONS, NANOSECONDS, block, replacing
+from smtplab.live.packets import Octets
+from smtplab.share.pcapng import BLOCK, END_OF_OPTIONS, NANOSECONDS, block, replacing
 
 COMMENT = 1  # opt_comment: may stand more than once
 Unsaid = Callable[[bytearray], list[bytes]]
@@ -58,21 +59,23 @@ class GrowingFile:
     def __len__(self) -> int:
         return len(self._octets)
 
-    def packet(self, time: int, link: int, octets: bytes, original: int | None = None) -> None:
-        """A packet; `original` is how many octets it had on the wire, where not all are here."""
+    def packet(
+        self, time: int, link: int, octets: bytes, original: int | None = None, *, payload: Octets = b""
+    ) -> None:
+        """A packet, its `payload` behind its octets; `original` is how many it had on the wire, where not all are here."""
         with self._lock:
             if link not in self._interfaces:
                 self._interfaces[link] = len(self._interfaces)
                 self._octets += interface(link)
-            length = len(octets)
-            head = struct.pack(
-                "<IIIII", self._interfaces[link], time >> 32, time & 0xFFFFFFFF, length, original or length
-            )
-            options = b""
+            length = len(octets) + len(payload)
+            tail = b"\0" * (-length % 4)
             if self._comments:
-                options = b"".join(map(comment_option, self._comments)) + END_OF_OPTIONS
+                tail += b"".join(map(comment_option, self._comments)) + END_OF_OPTIONS
                 self._comments.clear()
-            self._octets += block(pcapng.ENHANCED_PACKET, head + octets + b"\0" * (-length % 4) + options)
+            numbers = self._interfaces[link], time >> 32, time & 0xFFFFFFFF, length, original or length
+            size = BLOCK + length + len(tail)
+            head = struct.pack("<IIIIIII", pcapng.ENHANCED_PACKET, size, *numbers)
+            self._octets.add(head + octets, payload, tail + struct.pack("<I", size))
 
     def keys(self, lines: bytes) -> None:
         """Lines of a TLS key log; those that are known already are left out."""
@@ -101,10 +104,11 @@ class GrowingFile:
         with self._lock:
             return self._octets.so_far()
 
-    def save(self, path: str | os.PathLike[str], unsaid: Unsaid | None = None) -> None:
+    def save(self, path: str | os.PathLike[str], unsaid: Unsaid | None = None, *, sources: Iterable[str] = ()) -> None:
         """Write a file: a whole one, or none. Keys come first, for Wireshark reads from front to back.
 
-        `unsaid` may change the octets before they are written, and gives the lines of the key log that are.
+        `unsaid` may change the octets before they are written, and gives the lines of the key log that are. ValueError where the
+        file is one of the `sources`.
         """
         with self._lock:
             there: memoryview | bytearray = self._octets.so_far()
@@ -112,7 +116,7 @@ class GrowingFile:
         if unsaid is not None:
             there = bytearray(there)
             keys = unsaid(there)
-        with replacing(path, ()) as file:
+        with replacing(path, sources) as file:
             file.write(section(comments))
             if keys:
                 file.write(secrets(b"\n".join(keys) + b"\n"))

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable
 
 from smtplab.errors import ConversationError
-from smtplab.live.allowed import Resolved
+from smtplab.live.allowed import Resolved, Where, written
 from smtplab.live.clock import now
 from smtplab.live.conversation import SECOND, Conversation
 from smtplab.live.packets import Endpoint
@@ -45,15 +45,14 @@ def prepared(family: socket.AddressFamily) -> socket.socket:
     return made
 
 
-def refusal(error: OSError, address: Endpoint, timeout: float) -> ConversationError:
+def refusal(error: OSError, address: Where, timeout: float) -> ConversationError:
     """Why no connection was made."""
+    peer = shown(written(address))
     if isinstance(error, TimeoutError):
-        return ConversationError(f"did not answer in {timeout:g} seconds", peer=shown(address))
+        return ConversationError(f"did not answer in {timeout:g} seconds", peer=peer)
     if isinstance(error, ConnectionRefusedError):
-        return ConversationError("refuses connections: nobody listens there", peer=shown(address))
-    return ConversationError(
-        f"cannot be reached: {os.strerror(error.errno) if error.errno else error}", peer=shown(address)
-    )
+        return ConversationError("refuses connections: nobody listens there", peer=peer)
+    return ConversationError(f"cannot be reached: {os.strerror(error.errno) if error.errno else error}", peer=peer)
 
 
 def connected(addresses: Iterable[Resolved], timeout: float) -> tuple[socket.socket, int, int]:
@@ -164,3 +163,10 @@ class Line:
             self._talk.hung(now(), reset=step.reset)
             self._selector.close()
             self._socket.close()
+
+
+def line_to(talk: Conversation, addresses: Iterable[Resolved], timeout: float) -> Line:
+    """A line to the first address that answers, of which the conversation knows; or ConversationError."""
+    made, began, at = connected(addresses, timeout)
+    talk.connected(endpoint(made.getsockname()), endpoint(made.getpeername()), began=began, at=at)
+    return Line(made, talk)

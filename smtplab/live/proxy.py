@@ -6,21 +6,22 @@ import asyncio
 import os
 import ssl
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from smtplab.live.allowed import checked_timeout, host_and_port, resolve
-from smtplab.live.background import Background
-from smtplab.live.certificates import Certificates, KeyLog
-from smtplab.live.clock import now
+from smtplab.errors import ConversationError
+from smtplab.live.allowed import checked_timeout, host_and_port, resolve, written
+from smtplab.live.async_client import reached, upon
+from smtplab.live.certificates import Certificates
+from smtplab.live.keyfile import KeyFile
 from smtplab.live.line import shown
 from smtplab.live.proxy_line import Hook, Line
 from smtplab.live.proxy_link import End, Link
 from smtplab.live.recording import Recording
-from smtplab.live.server import HANDSHAKE_SECONDS, listener
-from smtplab.live.tapped import Tap, close_all
+from smtplab.live.station import HANDSHAKE_SECONDS, Station
+from smtplab.live.tapped import Tap
 from smtplab.live.tls import client_context
 
 if TYPE_CHECKING:
@@ -35,8 +36,10 @@ MODES = ("follow", "pass")
 Address = tuple[str, int]
 
 
-class Proxy:
+class Proxy(Station):
     """A proxy between clients and one server; `proxy` starts one. A context manager that stops at its end."""
+
+    without_tls = "the proxy passes TLS through: the client meets the server's own certificate"
 
     def __init__(
         self,
@@ -62,51 +65,34 @@ class Proxy:
         self.follows, self.timeout, self.upstream = tls == "follow", checked_timeout(timeout), upstream
         self.where = shown(upstream)
         allowed = [allow] if isinstance(allow, str) else list(allow)
-        self._upstream = [address for _, address in resolve(*upstream, allow=allowed)]
+        self._upstream = resolve(*upstream, allow=allowed)
         self.problems: deque[str] = deque(maxlen=PROBLEMS)
-        self.on_end: Callable[[Tap], None] | None = (
-            None  # told of each client's connection that is over, in the proxy's thread
-        )
-        self._recording = Recording(secrets=secrets)
         self._server_leg = Recording(secrets=secrets) if both else None
         self._named: Path | None = None if keylog is None else Path(keylog)
         self._links: dict[int, Link] = {}
-        self._taps: set[Tap] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
         self._count = 0
-        self._to_server = _anyone() if verify is False else client_context(verify)
-        sock = listener(*listen, allowed)
-        self.address: Address = sock.getsockname()[:2]
-        if self.address in self._upstream:
-            sock.close()
+        self._to_server = client_context(verify)
+        super().__init__(*listen, allow=allowed, secrets=secrets)
+        if self.address in [written(address) for _, address in self._upstream]:
+            self._socket.close()
             raise ValueError(f"{self.where} is where the proxy itself listens")
-        self.certificates: Certificates | None = None
-        self._keylog = KeyLog()
         if self.follows:
             self._prepare_tls(Certificates())
-        self._background = Background(f"smtplab proxy {self.address[1]}")
-        self._background.call(self._listen(sock))
+        self._begin("proxy")
 
     def _prepare_tls(self, certificates: Certificates) -> None:
         self.certificates = certificates
         self._contexts: dict[str, ssl.SSLContext] = {}
         self._to_client = certificates.server_context()
         self._to_client.sni_callback = self._asked_for
-        for context in (self._to_client, self._to_server):
-            self._keylog.of(context)
+        self._keys += [KeyFile(self._to_client), KeyFile(self._to_server)]
 
     # -- for who uses it
 
     @property
-    def capture(self) -> Capture:
-        """What was said so far between clients and proxy, as the clients saw it: a `Capture` like any other."""
-        self._note_keys()
-        return self._recording.capture
-
-    @property
     def server_capture(self) -> Capture:
         """What was said so far between proxy and server; ValueError without `both=True`."""
-        self._note_keys()
+        self.note_keys()
         return self._both().capture
 
     def save(self, path: str | os.PathLike[str], *, leg: str = "client", secrets: bool = False) -> None:
@@ -116,41 +102,21 @@ class Proxy:
         """
         if leg not in ("client", "server"):
             raise ValueError(f"leg={leg!r}: there are 'client' and 'server'")
-        self._note_keys()
-        (self._recording if leg == "client" else self._both()).save(path, secrets=secrets)
+        self.note_keys()
+        (self.recording if leg == "client" else self._both()).save(path, secrets=secrets)
 
     def _both(self) -> Recording:
         if self._server_leg is None:
             raise ValueError("the leg to the server is not recorded: smtplab.proxy(…, both=True) does")
         return self._server_leg
 
-    def client_context(self) -> ssl.SSLContext:
-        """What a client needs to trust the proxy's certificates; ValueError with tls="pass"."""
-        if self.certificates is None:
-            raise ValueError("the proxy passes TLS through: the client meets the server's own certificate")
-        return self.certificates.client_context()
-
     @property
     def connections(self) -> int:
         """How many connections are open."""
         return len(self._links)
 
-    def stop(self) -> None:
-        """Close every connection and stop listening; what was recorded stays. Told again, nothing happens."""
-        if self._background.alive:
-            self._background.call(self._close())
-            self._background.stop()
-            self._note_keys()
-            self._keylog.close()
-
-    def __enter__(self) -> Proxy:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.stop()
-
     def __repr__(self) -> str:
-        state = f"{self.connections} of {self._count} connections open" if self._background.alive else "stopped"
+        state = f"{self.connections} of {self._count} connections open" if self.listening else "stopped"
         return f"<SMTP proxy on {self.address[0]}:{self.address[1]} to {self.where}, {state}>"
 
     # -- for its links
@@ -172,38 +138,22 @@ class Proxy:
         """Keep what went wrong: in `problems`, and as a comment on the packet that comes next."""
         words = f"connection {connection}: {problem}"
         self.problems.append(words)
-        self._recording.comment(words)
-
-    def start(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run something that nobody waits for."""
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self.recording.comment(words)
 
     async def connect(self, link: Link) -> str:
         """Connect to the server; why that did not work, or nothing."""
-        began = now()
-        problem = ""
-        for host, port in self._upstream:
-            made = partial(self._server_end, link)
-            tap = Tap(made, self._server_leg, we_are_client=True, began=began, gone=self._gone(link))
-            try:
-                loop = asyncio.get_running_loop()
-                await asyncio.wait_for(loop.create_connection(partial(_same, tap), host, port), CONNECT_SECONDS)
-            except TimeoutError:
-                problem = f"{self.where} did not answer for {CONNECT_SECONDS:g} seconds"
-            except OSError as error:
-                refused = isinstance(error, ConnectionRefusedError)
-                problem = (
-                    f"{self.where} refused the connection" if refused else f"{self.where}: {error.strerror or error}"
-                )
-            else:
-                return ""
-        return problem
+        try:
+            made, began, _ = await reached(self._upstream, CONNECT_SECONDS)
+        except ConversationError as error:
+            return f"{self.where} {error.message}"
+        tap = Tap(
+            partial(self._server_end, link), self._server_leg, we_are_client=True, began=began, gone=self._gone_of(link)
+        )
+        await upon(made, tap)
+        return ""
 
     def _server_end(self, link: Link, tap: Tap) -> End:
-        link.server.tap = tap
-        self._taps.add(tap)
+        link.server.tap = self._known(tap)
         return link.server
 
     async def secure(self, end: End, held: bytes, name: str | None) -> tuple[str, str]:
@@ -215,6 +165,7 @@ class Proxy:
         context = self._to_client if name is None else self._to_server
         if self._to_server.check_hostname:
             name = name and self.upstream[0]  # not the name by which the client knows the proxy
+        name = name and name.partition("%")[0]  # a zone is this machine's own word
         side: dict[str, Any] = {"server_side": True} if name is None else {"server_hostname": name}
         try:
             transport = await asyncio.get_running_loop().start_tls(
@@ -225,7 +176,7 @@ class Proxy:
             who = "the client" if name is None else self.where
             return f"TLS with {who} did not begin: {_reason(error)}", ""
         finally:
-            self._note_keys()
+            self.note_keys()
         if transport is None or end.lost:
             return "the connection was gone when TLS began", ""
         transport.pause_reading()
@@ -243,32 +194,31 @@ class Proxy:
         connection.asked_for = name  # type: ignore[attr-defined]
         if name not in self._contexts and len(self._contexts) < NAMES:
             made = self.certificates.server_context(name)
-            self._keylog.of(made)
+            self._keys.append(KeyFile(made))
             self._contexts[name] = made
         if name in self._contexts:
             connection.context = self._contexts[name]
 
-    def _note_keys(self) -> None:
-        lines = self._keylog.new()
+    def note_keys(self) -> None:
+        """Record the secrets of TLS sessions that have begun, on both legs, or that a file names."""
+        lines = b"".join(one.new() for one in list(self._keys))
         if self._named is not None and self._named.is_file():
             lines += self._named.read_bytes()
         if lines:
-            for recording in filter(None, (self._recording, self._server_leg)):
+            for recording in filter(None, (self.recording, self._server_leg)):
                 recording.keys(lines)
 
-    async def _listen(self, sock: Any) -> None:
-        self._server = await asyncio.get_running_loop().create_server(self._tap, sock=sock)
+    async def _listen(self) -> None:
+        await super()._listen()
         self.start(self._sweep())
 
     def _tap(self) -> Tap:
         number = self._count
         self._count += 1
         link = self._links[number] = Link(self, number)
-        tap = Tap(link.accepted, self._recording, gone=self._gone(link))
-        self._taps.add(tap)
-        return tap
+        return self._known(Tap(link.accepted, self.recording, gone=self._gone_of(link)))
 
-    def _gone(self, link: Link) -> Callable[[Tap], None]:
+    def _gone_of(self, link: Link) -> Callable[[Tap], None]:
         def gone(tap: Tap) -> None:
             self._taps.discard(tap)
             if not {link.client.tap, link.server.tap} & self._taps:
@@ -286,23 +236,6 @@ class Proxy:
             for link in list(self._links.values()):
                 if loop.time() - link.last > self.timeout:
                     link.idle()
-
-    async def _close(self) -> None:
-        self._server.close()
-        for task in list(self._tasks):
-            task.cancel()
-        await close_all(self._taps)
-
-
-def _same(tap: Tap) -> Tap:
-    return tap
-
-
-def _anyone() -> ssl.SSLContext:
-    """What a client needs that takes any certificate."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    return context
 
 
 def _reason(error: OSError) -> str:

@@ -90,14 +90,16 @@ class Reading:
 
     def _ended(self, piece: bytes) -> int:
         """How many octets of a piece still belong to the content, where its end is in it; else 0."""
-        seen = self._tail + piece
-        found = seen.find(_END)
-        if found < 0:
-            self._tail = seen[-(len(_END) - 1) :]
+        seam = self._tail + piece[: len(_END) - 1]  # so that what is large is not copied to be searched
+        at, before = seam.find(_END), len(self._tail)
+        if at < 0:
+            at, before = piece.find(_END), 0
+        if at < 0:
+            self._tail = (seam if len(piece) < len(_END) else piece)[-(len(_END) - 1) :]
             return 0
         self._content = False
         self._expect(DATA_END)
-        return found + len(_END) - len(self._tail)
+        return at + len(_END) - before
 
     def _verb(self, line: bytes) -> str:
         if self._answers:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import os
 import threading
-import warnings
 
 from smtplab.capture.framing import RAW
-from smtplab.errors import CaptureWarning
 from smtplab.frames.capture import Capture
 from smtplab.frames.keys import Keys
 from smtplab.frames.opening import followed
 from smtplab.live.clock import now
 from smtplab.live.growing_file import GrowingFile
-from smtplab.live.packets import ACK, FIN, MSS, PSH, RST, SYN, Connection, Endpoint
+from smtplab.live.packets import ACK, FIN, MSS, PSH, RST, SYN, Connection, Endpoint, Octets
 
 
 class Recording:
@@ -52,13 +50,14 @@ class Recording:
             self._packet(number, ACK, b"", True, at)
         return number
 
-    def said(self, connection: int, octets: bytes, *, from_client: bool, at: int | None = None) -> None:
+    def said(self, connection: int, octets: Octets, *, from_client: bool, at: int | None = None) -> None:
         """One side's octets came, or went; more than a packet holds are several packets of one time."""
         at = now() if at is None else at
+        view = memoryview(octets)
         with self._lock:
-            for begin in range(0, len(octets), MSS):
-                piece = octets[begin : begin + MSS]
-                self._packet(connection, ACK | (PSH if begin + MSS >= len(octets) else 0), piece, from_client, at)
+            for begin in range(0, len(view), MSS):
+                piece = view[begin : begin + MSS]
+                self._packet(connection, ACK | (PSH if begin + MSS >= len(view) else 0), piece, from_client, at)
 
     def closed(self, connection: int, *, from_client: bool, reset: bool = False, at: int | None = None) -> None:
         """One side says no more, or with `reset` gave the connection up; told again, nothing happens."""
@@ -112,28 +111,20 @@ class Recording:
 
         Without `secrets`, what AUTH sent in clear is overwritten, octet by octet, while who logged in stays; and TLS keys are left
         out where they are of connections that sent AUTH under TLS, or that cannot be read: a `CaptureWarning` says of how many.
+        So it does of IP fragments whose datagram is not whole, or lies in a tunnel: they are saved without their octets.
         All else is as it was said. With `secrets` everything is.
         """
-        self._file.save(path, None if secrets else self._unsaid)
+        self._file.save(path, None if secrets else _unsaid)
 
-    def _unsaid(self, octets: bytearray) -> list[bytes]:
-        """Take from the octets of a file what AUTH sent; gives the lines of the key log that may be said."""
-        from smtplab.frames import first_start
+    def _packet(self, connection: int, flags: int, payload: Octets, from_client: bool, at: int) -> None:
+        head = self._connections[connection].head(flags, payload, from_client=from_client)
+        self._file.packet(at, RAW, head, payload=payload)
 
-        first_start.prepare()
-        from smtplab.capture.wanted import Wanted
-        from smtplab.frames.reading import Reading
-        from smtplab.live.unsaid import hidden, keys_that_may_be_said
 
-        reading = Reading.of(bytes(octets), Wanted(), secrets=self._secrets, tick=lambda: None)
-        hidden(octets, reading)
-        keys, left_out = keys_that_may_be_said(reading)
-        if left_out:
-            which = "a connection" if left_out == 1 else f"{left_out} connections"
-            text = f"TLS keys of {which} that sent AUTH, or cannot be read, are left out: secrets=True keeps them"
-            warnings.warn(CaptureWarning(text), stacklevel=5)
-        return keys
+def _unsaid(octets: bytearray) -> list[bytes]:
+    from smtplab.frames import first_start
 
-    def _packet(self, connection: int, flags: int, payload: bytes, from_client: bool, at: int) -> None:
-        packet = self._connections[connection].packet(flags, payload, from_client=from_client)
-        self._file.packet(at, RAW, packet)
+    first_start.prepare()
+    from smtplab.live.unsaid import taken_out
+
+    return taken_out(octets)

@@ -6,13 +6,13 @@ message may go along with the AUTH line (an initial response); None says that th
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import re
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Generator
 
 from smtplab.errors import ConversationError
+from smtplab.live import scram as scrams
 
 Exchange = Generator[bytes | None, bytes, None]
 
@@ -69,15 +69,12 @@ def scram(algorithm: str) -> Callable[[str, str, str, str], Exchange]:
         first = f"n={saslname(user)},r={nonce}"
         challenge = yield (head + first).encode()
         salt, count, theirs = server_first(challenge, nonce)
-        salted = hashlib.pbkdf2_hmac(algorithm, secret.encode(), salt, count)
+        salted = scrams.salted(secret.encode(), salt, count, algorithm)
         final = f"c={b64encode(head.encode()).decode()},r={theirs}"
         signed = f"{first},{challenge.decode()},{final}".encode()
-        key = hmac.digest(salted, b"Client Key", algorithm)
-        signature = hmac.digest(hashlib.new(algorithm, key).digest(), signed, algorithm)
-        proof = bytes(one ^ other for one, other in zip(key, signature, strict=True))
+        proof = scrams.client_proof(salted, signed, algorithm)
         verifier = yield f"{final},p={b64encode(proof).decode()}".encode()
-        expected = hmac.digest(hmac.digest(salted, b"Server Key", algorithm), signed, algorithm)
-        check_server(verifier, expected)
+        check_server(verifier, scrams.server_signature(salted, signed, algorithm))
         yield b""
 
     return exchange

@@ -3,59 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
-import os
 import re
-import socket
 import ssl
-from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-from smtplab.errors import ConversationError
-from smtplab.live.allowed import checked_timeout, resolve
-from smtplab.live.background import Background
-from smtplab.live.certificates import WRONG, Certificates, KeyLog
+from smtplab.live.allowed import checked_timeout
+from smtplab.live.certificates import WRONG, Certificates
 from smtplab.live.faults import Fault, script
-from smtplab.live.recording import Recording
+from smtplab.live.keyfile import KeyFile
 from smtplab.live.server_auth import MECHANISMS, Judge, Mechanisms
-from smtplab.live.server_mail import Received
+from smtplab.live.server_mail import Mails, Received
 from smtplab.live.server_talk import Talk
-from smtplab.live.tapped import Tap, close_all
-
-if TYPE_CHECKING:
-    from smtplab.frames.capture import Capture
+from smtplab.live.station import HANDSHAKE_SECONDS, Station
+from smtplab.live.tapped import Tap
 
 SIZE_LIMIT = 64 << 20  # octets
+KEEP = 256 << 20  # octets
+RECIPIENT_LIMIT = 1000  # RFC 5321 4.5.3.1.8 asks for at least 100
 TIMEOUT_SECONDS = 300.0  # RFC 5321 4.5.3.2.7
 GREYLISTED = 10_000  # triplets remembered, the oldest forgotten
-HANDSHAKE_SECONDS = 15.0
 TLS = (None, "starttls", "implicit")
 
 
-def listener(host: str, port: int, allow: str | Iterable[str]) -> socket.socket:
-    """A socket that listens there, or a line that says why there is none."""
-    family, address = resolve(host, port, allow=allow, listening=True)[0]
-    # asyncio sets TCP_NODELAY only where the protocol is named; without it a reply waits until the one before is acknowledged.
-    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind(address)
-        sock.listen(512)
-        sock.setblocking(False)
-    except OSError as error:
-        sock.close()
-        reason = {
-            errno.EADDRINUSE: "the port is in use; port 0 takes a free one",
-            errno.EACCES: "no rights to listen on a port below 1024; 2525 needs none",
-            errno.EADDRNOTAVAIL: "this machine has no such address",
-        }.get(error.errno or 0, os.strerror(error.errno or 0))
-        raise ConversationError(f"cannot be listened on: {reason}", peer=f"{host}:{port}") from None
-    return sock
-
-
-class Server:
+class Server(Station):
     """A mail server on this machine; `serve` starts one. A context manager that stops at its end."""
+
+    without_tls = "the server speaks no TLS: smtplab.serve(tls='starttls') does"
 
     def __init__(
         self,
@@ -67,6 +42,8 @@ class Server:
         mechanisms: Iterable[str],
         auth_required: bool,
         size_limit: int | None,
+        recipient_limit: int | None,
+        keep: int | None,
         faults: object,
         lmtp: bool,
         hostname: str,
@@ -83,33 +60,33 @@ class Server:
         if wrong:
             raise ValueError(f"no mechanism {wrong[0]!r}: there are {', '.join(MECHANISMS)}")
         timeout = checked_timeout(timeout)
-        if size_limit is not None and (type(size_limit) is not int or size_limit < 1):
-            raise ValueError(f"size_limit={size_limit!r}: allowed are None and whole numbers of octets from 1 on")
+        limits = (
+            ("size_limit", size_limit, "octets"),
+            ("recipient_limit", recipient_limit, "recipients"),
+            ("keep", keep, "octets"),
+        )
+        for name, limit, what in limits:
+            if limit is not None and (type(limit) is not int or limit < 1):
+                raise ValueError(f"{name}={limit!r}: allowed are None and whole numbers of {what} from 1 on")
         if not re.fullmatch(r"[!-~]+", str(hostname)):
             raise ValueError(f"hostname={hostname!r}: expected a name such as mx.example.test, without blanks")
         users = dict(auth or {})
         if not all(isinstance(word, str) for pair in users.items() for word in pair):
             raise ValueError("auth: expected names and passwords, both text")  # which are not shown
         self.faults: tuple[Fault, ...] = script(faults)
-        self.size_limit, self.lmtp, self.hostname = size_limit, lmtp, hostname
+        self.size_limit, self.recipient_limit = size_limit, recipient_limit
+        self.lmtp, self.hostname = lmtp, hostname
         self.auth_required = auth_required
         self.mechanism_names = tuple(mechanisms) if auth else ()
-        self.messages: list[Received] = []
-        self.on_end: Callable[[Tap], None] | None = None  # told of each connection that is over, in the server's thread
-        self.certificates: Certificates | None = None
-        self._recording = Recording(secrets=secrets)
+        self._mails = Mails(keep)
         self._greylist: dict[tuple[str, bytes, str], float] = {}
-        self._taps: set[Tap] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
         self._context: ssl.SSLContext | None = None
         self._implicit = tls == "implicit"
-        sock = listener(host, port, allow)
-        self.address: tuple[str, int] = sock.getsockname()[:2]
-        self._keylog = KeyLog()
+        super().__init__(host, port, allow=allow, secrets=secrets)
         if tls is not None:
             self.certificates = Certificates()
             self._context = self.certificates.server_context(wrong=certificate)
-            self._keylog.of(self._context)
+            self._keys.append(KeyFile(self._context))
         judge = Judge(users, hostname)
         self.mechanisms = Mechanisms(judge)
         self._options: dict[str, Any] = {
@@ -123,53 +100,32 @@ class Server:
             "auth_exclude_mechanism": [name for name in MECHANISMS if name not in self.mechanism_names],
         }
         _quiet()
-        self._background = Background(f"smtplab server {self.address[1]}")
-        self._background.call(self._listen(sock))
+        self._begin("server")
 
     # -- for who uses it
 
     @property
-    def capture(self) -> Capture:
-        """What was said so far, seen from the server: a `Capture` like any other."""
-        return self._recording.capture
+    def messages(self) -> list[Received]:
+        """The mails that it took so far, the oldest first; those beyond `keep` are gone (`dropped`)."""
+        return self._mails.kept
 
-    def save(self, path: str | os.PathLike[str], *, secrets: bool = False) -> None:
-        """Write what was recorded as a pcapng file, TLS keys included; Wireshark opens it.
-
-        Without `secrets` what AUTH sent is overwritten, and the keys of sessions that sent it under TLS are left out.
-        """
-        self._recording.save(path, secrets=secrets)
-
-    def client_context(self) -> ssl.SSLContext:
-        """What a client needs to trust this server, such as `smtplib.SMTP.starttls(context=…)`. ValueError without TLS."""
-        if self.certificates is None:
-            raise ValueError("the server speaks no TLS: smtplab.serve(tls='starttls') does")
-        return self.certificates.client_context()
-
-    def stop(self) -> None:
-        """Close every connection and stop listening; what was recorded stays. Told again, nothing happens."""
-        if self._background.alive:
-            self._background.call(self._close())
-            self._background.stop()
-            self._keylog.close()
-
-    def __enter__(self) -> Server:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.stop()
+    @property
+    def dropped(self) -> int:
+        """How many mails it took and no longer keeps."""
+        return self._mails.dropped
 
     def __repr__(self) -> str:
         kind = "LMTP" if self.lmtp else "SMTP"
-        state = "listening" if self._background.alive else "stopped"
-        return f"<{kind} server on {self.address[0]}:{self.address[1]}, {state}, {len(self.messages)} messages>"
+        state = "listening" if self.listening else "stopped"
+        gone = f", of which {self.dropped} are no longer kept" if self.dropped else ""
+        return f"<{kind} server on {self.address[0]}:{self.address[1]}, {state}, {self._mails.taken} messages{gone}>"
 
     # -- for its sessions
 
     def took(self, message: Received) -> str:
         """Keep a mail, and give the reply that says so."""
-        self.messages.append(message)
-        return f"250 2.0.0 Ok: queued as LAB{len(self.messages):05}"
+        self._mails.add(message)
+        return f"250 2.0.0 Ok: queued as LAB{self._mails.taken:05}"
 
     def greylisted(self, triplet: tuple[str, bytes, str], seconds: float, now: float) -> bool:
         """Whether who sends to whom from where has been here long enough ago."""
@@ -178,34 +134,13 @@ class Server:
             del self._greylist[next(iter(self._greylist))]
         return now - first >= seconds and now > first
 
-    def note_keys(self) -> None:
-        """Record the secrets of TLS sessions that have begun."""
-        if lines := self._keylog.new():
-            self._recording.keys(lines)
-
     # -- in its thread
-
-    async def _listen(self, sock: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._tap, sock=sock)
-
-    def _tap(self) -> Tap:
-        tap = Tap(self._protocol, self._recording, gone=self._gone)
-        self._taps.add(tap)
-        return tap
-
-    def _gone(self, tap: Tap) -> None:
-        self._taps.discard(tap)
-        if self.on_end is not None:
-            self.on_end(tap)
 
     def _protocol(self, tap: Tap) -> asyncio.BaseProtocol:
         talk = Talk(self, loop=asyncio.get_running_loop(), **self._options)
         if not self._implicit:
             return talk
-        task = asyncio.get_running_loop().create_task(self._secure(tap, talk))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self.start(self._secure(tap, talk))
         return asyncio.Protocol()
 
     async def _secure(self, tap: Tap, talk: Talk) -> None:
@@ -224,11 +159,6 @@ class Server:
             talk.tap = tap
             talk.connection_made(transport)
 
-    async def _close(self) -> None:
-        self._server.close()
-        await close_all(self._taps)
-        self.note_keys()
-
 
 def _quiet() -> None:
     """aiosmtpd logs what happens in sessions; who wants to read that sets up logging, and nobody else is to."""
@@ -246,6 +176,8 @@ def serve(
     mechanisms: Iterable[str] = MECHANISMS,
     auth_required: bool = False,
     size_limit: int | None = SIZE_LIMIT,
+    recipient_limit: int | None = RECIPIENT_LIMIT,
+    keep: int | None = KEEP,
     faults: object = None,
     lmtp: bool = False,
     hostname: str = "mx.example.test",
@@ -266,6 +198,11 @@ def serve(
         Users and their passwords (for XOAUTH2 their tokens), how they may log in, and whether they must.
     size_limit
         Octets of a mail; None for no limit.
+    recipient_limit
+        Recipients of a mail, beyond which each gets a 452; None for no limit. RFC 5321 4.5.3.1.8 asks for at least 100.
+    keep
+        Octets of mails that `.messages` keeps, the newest and at least the last one; None keeps all. `.dropped` counts those that
+        are gone.
     faults
         A script of faults: a preset's name (one of `smtplab.live.presets.PRESETS`), a line, a `smtplab.live.faults.fault(...)`,
         or a list of them.
@@ -303,6 +240,8 @@ def serve(
         mechanisms=tuple(mechanisms),
         auth_required=auth_required,
         size_limit=size_limit,
+        recipient_limit=recipient_limit,
+        keep=keep,
         faults=faults,
         lmtp=lmtp,
         hostname=hostname,

@@ -15,6 +15,8 @@ from typing import Any
 
 from aiosmtpd.smtp import MISSING, SMTP, AuthResult, LoginPassword, auth_mechanism
 
+from smtplab.live import scram
+
 MECHANISMS = ("CRAM-MD5", "LOGIN", "PLAIN", "SCRAM-SHA-256", "XOAUTH2")
 ITERATIONS = 4096  # RFC 7677 4 asks for at least as many
 
@@ -126,15 +128,15 @@ class Mechanisms:
         without, _, proof = last.rpartition(b",p=")
         fields = _attributes(without)
         message = b",".join((bare, challenge, without))
-        salted = hashlib.pbkdf2_hmac("sha256", password or b"", salt, ITERATIONS)
+        salted = scram.salted(password or b"", salt, ITERATIONS, "sha256")
         if (
             password is None
             or fields.get(b"r") != whole
             or fields.get(b"c") != base64.b64encode(flag + b",,")
-            or not hmac.compare_digest(proof, base64.b64encode(_proof(salted, message)))
+            or not hmac.compare_digest(proof, base64.b64encode(scram.client_proof(salted, message, "sha256")))
         ):
             return REFUSED
-        signature = hmac.digest(hmac.digest(salted, b"Server Key", "sha256"), message, "sha256")
+        signature = scram.server_signature(salted, message, "sha256")
         again = await server.challenge_auth(b"v=" + base64.b64encode(signature))
         return HANDLED if again is MISSING else self._judge.verdict(name, True)
 
@@ -142,10 +144,3 @@ class Mechanisms:
 def _attributes(message: bytes) -> dict[bytes, bytes]:
     """A SCRAM message's `name=value`s."""
     return dict(part.partition(b"=")[::2] for part in message.split(b","))
-
-
-def _proof(salted: bytes, message: bytes) -> bytes:
-    """ClientProof = ClientKey XOR HMAC(H(ClientKey), AuthMessage) (RFC 5802 3)."""
-    key = hmac.digest(salted, b"Client Key", "sha256")
-    signature = hmac.digest(hashlib.sha256(key).digest(), message, "sha256")
-    return bytes(one ^ other for one, other in zip(key, signature, strict=True))

@@ -6,6 +6,8 @@ import asyncio
 import email
 import email.policy
 import re
+import threading
+from collections import deque
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from typing import TYPE_CHECKING
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from smtplab.live.server_talk import Talk
 
 PIECE = 1 << 16  # octets read at once
+ENVELOPE, RECIPIENT = 1024, 64  # octets that a kept mail and each of its recipients take at least
 
 MAIL_PARAMETERS = {b"SIZE", b"BODY", b"SMTPUTF8", b"RET", b"ENVID", b"AUTH", b"PRDR"}
 RCPT_PARAMETERS = {b"NOTIFY", b"ORCPT"}
@@ -46,9 +49,48 @@ class Received:
     parameters: dict[str, str]
 
     @property
+    def weight(self) -> int:
+        """About how many octets of memory it takes."""
+        return ENVELOPE + len(self.content) + sum(RECIPIENT + len(path) for path in self.forward_paths)
+
+    @property
     def email(self) -> EmailMessage:
         """The content, parsed."""
         return email.message_from_bytes(self.content, policy=email.policy.default)
+
+
+class Mails:
+    """The mails that a server took, of which the newest are kept: so many octets of them (None: all), but always the last.
+
+    Any thread may look.
+    """
+
+    def __init__(self, octets: int | None) -> None:
+        self.taken = 0
+        self._limit, self._octets = octets, 0
+        self._kept: deque[Received] = deque()
+        self._lock = threading.Lock()
+
+    def add(self, mail: Received) -> None:
+        """One more was taken."""
+        with self._lock:
+            self.taken += 1
+            self._kept.append(mail)
+            self._octets += mail.weight
+            while self._limit is not None and self._octets > self._limit and len(self._kept) > 1:
+                self._octets -= self._kept.popleft().weight
+
+    @property
+    def kept(self) -> list[Received]:
+        """Those that are kept, the oldest first."""
+        with self._lock:
+            return list(self._kept)
+
+    @property
+    def dropped(self) -> int:
+        """How many are no longer kept."""
+        with self._lock:
+            return self.taken - len(self._kept)
 
 
 @dataclass(slots=True)
@@ -99,6 +141,8 @@ async def rcpt(talk: Talk, argument: bytes) -> None:
         await talk.push("501 5.1.3 A recipient has a name")
     elif not found[0].isascii() and b"SMTPUTF8" not in talk.transaction.parameters:
         await talk.push("553 5.6.7 SMTPUTF8 is needed for this address")
+    elif talk.lab.recipient_limit and len(talk.transaction.forward_paths) >= talk.lab.recipient_limit:
+        await talk.push("452 4.5.3 Too many recipients")  # RFC 5321 4.5.3.1.10
     else:
         talk.transaction.forward_paths.append(found[0])
         await talk.push("250 2.1.5 Ok")

@@ -69,7 +69,7 @@ class Tap(asyncio.Protocol):
         else:
             self.went += len(octets)
         if self._recording is not None and self.number is not None and len(octets):
-            self._recording.said(self.number, bytes(octets), from_client=by_peer != self._client)
+            self._recording.said(self.number, octets, from_client=by_peer != self._client)
 
     def _closed(self, *, by_peer: bool, reset: bool = False) -> None:
         if self._recording is not None and self.number is not None:

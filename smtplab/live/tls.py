@@ -1,17 +1,13 @@
-"""TLS without a socket: octets in, octets out, so that what goes over the wire is seen; and the keys that OpenSSL agreed on."""
+"""TLS without a socket: octets in, octets out, so that what goes over the wire is seen."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import ssl
-import tempfile
-import threading
-import weakref
-from pathlib import Path
-from typing import ClassVar
 
 from smtplab.errors import ConversationError
+from smtplab.live.keyfile import KeyFile
 
 _RANDOM = slice(11, 43)  # of a ClientHello in the first record that a client sends (RFC 8446 4.1.2)
 ROOM = 1 << 16
@@ -34,54 +30,11 @@ def client_context(verify: bool | str | os.PathLike[str]) -> ssl.SSLContext:
     return context
 
 
-class KeyLog:
-    """What OpenSSL writes of the secrets of a context's sessions, told apart by their ClientHellos.
-
-    It writes into a file; ours loses its name as soon as it is open, so that nothing stays behind.
-    """
-
-    _of: ClassVar[weakref.WeakKeyDictionary[ssl.SSLContext, KeyLog]] = weakref.WeakKeyDictionary()
-    _lock = threading.Lock()
-
-    def __init__(self, context: ssl.SSLContext) -> None:
-        self._lines: dict[bytes, list[bytes]] = {}
-        self._rest = b""
-        named = context.keylog_filename  # by SSLKEYLOGFILE, or by the caller: then we only read it
-        if named:
-            self._file = Path(named).open("rb")  # noqa: SIM115 - closed with this
-            self._file.seek(0, os.SEEK_END)
-        else:
-            handle, name = tempfile.mkstemp(suffix=".keys")
-            self._file = os.fdopen(handle, "rb")
-            context.keylog_filename = name
-            with contextlib.suppress(OSError):  # a system that holds on to open files
-                Path(name).unlink()
-        weakref.finalize(self, self._file.close)
-
-    @classmethod
-    def of(cls, context: ssl.SSLContext) -> KeyLog:
-        """The one of a context."""
-        with cls._lock:
-            if context not in cls._of:
-                cls._of[context] = cls(context)
-            return cls._of[context]
-
-    def lines(self, random: bytes) -> bytes:
-        """The lines of the session that began with this client random."""
-        with self._lock:
-            *whole, self._rest = (self._rest + self._file.read()).split(b"\n")
-            for line in whole:
-                words = line.split()
-                if len(words) == 3:
-                    self._lines.setdefault(words[1].lower(), []).append(line + b"\n")
-            return b"".join(self._lines.pop(random.hex().encode(), []))
-
-
 class Tls:
     """One TLS session of a client: `hear` takes what came over the wire, and gives clear text; `say` the other way."""
 
     def __init__(self, context: ssl.SSLContext, server_name: str | None) -> None:
-        self._keys = KeyLog.of(context)
+        self._keys = KeyFile.of(context)
         self._random = b""
         self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._in, self._out, server_hostname=server_name)
@@ -146,7 +99,7 @@ class Tls:
 
     def keys(self) -> bytes:
         """The lines of the key log that have come since the last time."""
-        return self._keys.lines(self._random)
+        return self._keys.session(self._random)
 
     @property
     def version(self) -> str:

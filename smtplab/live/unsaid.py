@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import binascii
 import re
+import warnings
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
 
 from smtplab.capture import layout
+from smtplab.capture.wanted import Wanted
 from smtplab.dialogue import state as st
 from smtplab.dialogue.lines import Lines
-from smtplab.errors import CaptureError
+from smtplab.errors import CaptureWarning
 from smtplab.frames.reading import Reading
 from smtplab.frames.wire import Wire
 from smtplab.live.packets import SYN, TCP, checksum
+from smtplab.live.unsaid_fragments import Pieces
 from smtplab.share.records import records
 from smtplab.share.sessions import packets_of
 from smtplab.smtp import auth, verbs
@@ -63,39 +66,68 @@ def overwritten(secret: bytes, known: str | None = None) -> bytes:
     return re.sub(rb"[A-Za-z0-9+/]", b"Q", text) + tail
 
 
-def hidden(octets: bytearray, reading: Reading) -> None:
-    """Overwrite, in the octets of the file that was read, what AUTH sent and what echoes it."""
+def taken_out(octets: bytearray) -> list[bytes]:
+    """Overwrite what AUTH sent in the octets of a pcapng file; gives the lines of its key log that may be said.
+
+    What else is left out is said in a `CaptureWarning`.
+    """
+    reading = Reading.of(bytes(octets), Wanted(), secrets=False, tick=lambda: None)
+    if emptied := hidden(octets, reading):
+        which = "a packet that came" if emptied == 1 else f"{emptied} packets that came"
+        text = f"{which} in fragments, and may hold what AUTH sent, are saved empty: secrets=True keeps them"
+        warnings.warn(CaptureWarning(text), stacklevel=5)
+    keys, left_out = keys_that_may_be_said(reading)
+    if left_out:
+        which = "a connection" if left_out == 1 else f"{left_out} connections"
+        text = f"TLS keys of {which} that sent AUTH, or cannot be read, are left out: secrets=True keeps them"
+        warnings.warn(CaptureWarning(text), stacklevel=5)
+    return keys
+
+
+def hidden(octets: bytearray, reading: Reading) -> int:
+    """Overwrite, in the octets of the file that was read, what AUTH sent and what echoes it.
+
+    Gives how many packets were emptied, because it cannot be told what of them is to be overwritten (see `unsaid_fragments`).
+    """
     wire, lines = reading.wire, reading.lines
     _ = wire.commands  # finds what AUTH sent
     of = lines.command[st.SESSION]
+    packets, pieces = lines.packets, Pieces(octets, lines.packets)
     sessions = sorted({int(of[secret.row]) for secret in wire.secrets_sent})
     if not sessions:
-        return
+        return pieces.emptied
     images = {stream: image for session in sessions for stream, image in _images(wire, lines, session)}
     reached = dict.fromkeys(images, 0)
-    packets, rows = lines.packets, packets_of(lines, sessions)
+    rows = packets_of(lines, sessions)
     taken = records(packets.buf, packets.files, packets.file_of(packets.ip[rows]), packets.frame[rows])
     for n, row in enumerate(rows.tolist()):
         stream = int(lines.segments.stream[row])
         begins, ends = int(taken.position[n]), int(taken.position[n] + taken.captured[n])
-        tcp, size = int(packets.tcp[row]), int(packets.size[row])
+        ip, tcp, size = int(packets.ip[row]), int(packets.tcp[row]), int(packets.size[row])
         if not size or stream not in images:
             continue
-        if not begins <= tcp < ends:
-            frame = int(packets.frame[row])
-            raise CaptureError(f"packet {frame} came in fragments, and may hold what AUTH sent: secrets=True keeps it")
+        there, whole = octets, None
+        if not begins <= tcp < ends:  # the packet was put together of others
+            whole = pieces.datagram(int(packets.frame[row]), packets.buf[ip : tcp + 60 + size].tobytes())
+            if whole is None:
+                pieces.empty_deep(int(packets.frame[row]), begins, ends)
+                continue
+            there, tcp, ends, ip = bytearray(whole.octets), tcp - ip, len(whole.octets), 0
         before, after = images[stream]
-        number = int.from_bytes(octets[tcp + 4 : tcp + 8], "big") + bool(octets[tcp + 13] & SYN)
+        number = int.from_bytes(there[tcp + 4 : tcp + 8], "big") + bool(there[tcp + 13] & SYN)
         base, near = int(lines.segments.streams[stream, layout.BASE]), reached[stream]
         offset = near + (number - base - near + 0x80000000) % 0x100000000 - 0x80000000
         if not 0 <= offset < len(before):
             continue
         reached[stream] = offset
-        payload = tcp + (octets[tcp + 12] >> 4) * 4
+        payload = tcp + (there[tcp + 12] >> 4) * 4
         new = after[offset : offset + min(size, ends - payload)]
         if before[offset : offset + len(new)] != new:
-            octets[payload : payload + len(new)] = new
-            _sum_again(octets, int(packets.ip[row]), tcp, min(payload + size, ends))
+            there[payload : payload + len(new)] = new
+            _sum_again(there, ip, tcp, min(payload + size, ends))
+            if whole is not None:
+                pieces.write(whole, there)
+    return pieces.emptied
 
 
 def _images(wire: Wire, lines: Lines, session: int) -> Iterator[tuple[int, tuple[bytes, bytes]]]:
@@ -138,7 +170,7 @@ def _sum_again(octets: bytearray, ip: int, tcp: int, end: int) -> None:
     addresses = octets[ip + 12 : ip + 20] if octets[ip] >> 4 == 4 else octets[ip + 8 : ip + 40]
     octets[tcp + 16 : tcp + 18] = b"\0\0"
     pseudo = bytes(addresses) + (end - tcp).to_bytes(4, "big") + TCP.to_bytes(4, "big")
-    octets[tcp + 16 : tcp + 18] = checksum(pseudo + bytes(octets[tcp:end])).to_bytes(2, "big")
+    octets[tcp + 16 : tcp + 18] = checksum(pseudo, octets[tcp:end]).to_bytes(2, "big")
 
 
 def keys_that_may_be_said(reading: Reading) -> tuple[list[bytes], int]:

@@ -33,6 +33,7 @@ _STATED = {
     "AUTH": f"504 5.5.4 No login, {_NOT_THERE}", "DATA-END": f"451 4.3.0 Content not taken, {_NOT_THERE}",
     UNKNOWN: f"500 5.5.2 No such command, {_NOT_THERE}",
 }  # fmt: skip
+LONG = 12288  # octets of a line; no command may have more, AUTH as little as others (RFC 4954 4)
 # Where the recording lacks the reply, because octets of the server are missing: what lets the session go on.
 _LOST = {"DATA": "354 Go on", "AUTH": "235 2.7.0 Ok", "STARTTLS": "220 2.0.0 Ready", "QUIT": "221 2.0.0 Bye"}
 
@@ -106,6 +107,11 @@ class Answers:
         answer = self._refusal(verb) or self._find(verb, meaning(verb, line))
         self._follow(verb, line, answer)
         return answer
+
+    def too_long(self) -> Answer:
+        """The answer to a line longer than any command: what was said of one then, else that it is too long."""
+        long = [one for one in self._steps if one.verb == UNKNOWN and one.replies and len(_line_of(one)) > LONG]
+        return _of(long[-1], REPEATED) if long else _stated(f"500 5.5.2 Line too long, {_NOT_THERE}")
 
     def content(self) -> Answer:
         """The answer to the lone dot."""

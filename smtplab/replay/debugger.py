@@ -11,7 +11,7 @@ from smtplab.frames.session import Session
 from smtplab.frames.views import view
 from smtplab.frames.walk import CONNECT, walk
 from smtplab.live.allowed import resolve
-from smtplab.live.line import Line, connected, endpoint
+from smtplab.live.line import line_to
 from smtplab.live.recording import Recording
 from smtplab.live.replies import Reply
 from smtplab.live.steps import Hang
@@ -77,10 +77,7 @@ class Debugger:
         self._player = player_of(self._script, self._how, recipients, self.recording, self._to)
         self._player.steps, self._player.eager = self._steps, True
         addresses = resolve(*self._to, allow=self._allow)
-        made, began, at = connected(addresses, self._how.timeout)
-        talk = self._player.talk
-        talk.connected(endpoint(made.getsockname()), endpoint(made.getpeername()), began=began, at=at)
-        self._line = Line(made, talk)
+        self._line = line_to(self._player.talk, addresses, self._how.timeout)
         self._run = self._player.run()
         self.answers: list[Reply] = []
         try:

@@ -8,8 +8,8 @@ from typing import TypeVar
 
 from smtplab.errors import ConversationError
 from smtplab.live.allowed import Resolved
-from smtplab.live.async_client import AsyncLine, reached
-from smtplab.live.line import Line, endpoint
+from smtplab.live.async_client import line_to
+from smtplab.live.line import Line
 from smtplab.replay.exchanging import Before, Play
 from smtplab.replay.player import Player
 
@@ -26,17 +26,10 @@ async def play(player: Player, addresses: list[Resolved], timeout: float, door: 
     await door.acquire()
     try:
         try:
-            made, began, at = await reached(addresses, timeout)
+            line = await line_to(talk, addresses, timeout)
         except ConversationError as error:
             player.failed(error)
             return
-        talk.connected(endpoint(made.getsockname()), endpoint(made.getpeername()), began=began, at=at)
-        line = AsyncLine(talk)
-        try:
-            await asyncio.get_running_loop().create_connection(lambda: line, sock=made)
-        except BaseException:
-            made.close()
-            raise
         steps = player.run()
         answer: bool | ConversationError | None = None
         try:

@@ -12,14 +12,17 @@ from collections.abc import Callable
 from typing import Any
 
 from smtplab.errors import CassetteError
+from smtplab.frames.beneath import reading_of
 from smtplab.frames.session import Session
 from smtplab.live.allowed import names_loopback
+from smtplab.live.growing_file import GrowingFile
 from smtplab.printable import octets_of, printable, visible
 from smtplab.replay.cassette import Cassette
 from smtplab.replay.recipients import Recipients
 from smtplab.replay.script import SENT, Script, Step
 from smtplab.replay.silence import silenced
 from smtplab.replay.taking import cassette
+from smtplab.share.sessions import whole_packets
 from smtplab.smtp.paths import path as path_of
 from smtplab.smtp.transparency import unstuffed
 
@@ -34,6 +37,7 @@ def export(
     *,
     to: tuple[str, int] = ("127.0.0.1", 25),
     keep_recipients: bool = False,
+    secrets: bool = False,
     **options: Any,
 ) -> str:
     """The session in another form; it is given back as text, and with `path` written into a file, too.
@@ -47,9 +51,12 @@ def export(
         Where to write it.
     to, keep_recipients
         As for `replay`: which server it will speak to, and whether recipients stay as they are.
+    secrets
+        With "pcapng", write what AUTH sent, and all TLS keys; else it is overwritten, and keys with which it can be read are
+        left out, as in `Recording.save`.
 
-    AUTH takes name and password from the environment (`SMTPLAB_USER`, `SMTPLAB_PASSWORD`): no secret is written, but into packets,
-    which are as they were captured. On loopback any certificate will do, elsewhere it has to be one that the system trusts.
+    Scripts take name and password for AUTH from the environment (`SMTPLAB_USER`, `SMTPLAB_PASSWORD`). On loopback any certificate
+    will do, elsewhere it has to be one that the system trusts.
     Raises ValueError for a form that is none, and `CassetteError` where the recording lacks octets of a content.
 
     >>> print(cap.session(0).export("swaks", to=("127.0.0.1", 2525))[:60])
@@ -62,7 +69,7 @@ def export(
         "pytest": _pytest,
     }
     if form == "pcapng":
-        return _pcapng(what, path)
+        return _pcapng(what, path, secrets)
     if form not in makers:
         raise ValueError(f"form={form!r}: allowed are {', '.join(makers)} and pcapng")
     if options:
@@ -287,15 +294,26 @@ def _pytest(told: _Telling) -> str:
     )
 
 
-def _pcapng(what: Session | Cassette, path: Any) -> str:
+def _pcapng(what: Session | Cassette, path: Any, secrets: bool) -> str:
     if path is None:
         raise ValueError('form="pcapng" wants a path')
     if isinstance(what, Session):
-        what.capture.to_pcapng(path, sessions=what.session)
+        from smtplab.live.unsaid import taken_out
+
+        capture = what.capture
+        packets, keys = whole_packets(reading_of(capture), what.session)
+        file = GrowingFile()
+        for row, (time, link, original) in enumerate(
+            zip(packets.time.tolist(), packets.link.tolist(), packets.original.tolist(), strict=True)
+        ):
+            file.packet(time, link, packets.octets(row), original)
+        for lines in keys:
+            file.keys(lines)
+        file.save(path, None if secrets else taken_out, sources=capture.files)
     else:
         from smtplab.replay.staging import recorded
 
-        recorded(what).save(path)
+        recorded(what).save(path, secrets=secrets)
     return str(path)
 
 

@@ -160,7 +160,7 @@ def settings_of(options: dict[str, Any], host: str) -> Settings:
         known = [field.name for field in dataclasses.fields(Settings) if field.name not in ("chance", "contexts")]
         strange = next((name for name in options if name not in known), "")
         raise ValueError(f"no option {strange}: there are {', '.join(known)}") from None
-    return made if made.server_name else dataclasses.replace(made, server_name=host)
+    return made if made.server_name else dataclasses.replace(made, server_name=host.partition("%")[0])
 
 
 def _scripts(what: Any, times: Any) -> tuple[list[Script], bool]:

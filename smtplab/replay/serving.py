@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import ssl
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
 from smtplab.frames.session import Session
-from smtplab.live.background import Background
-from smtplab.live.certificates import Certificates, KeyLog
-from smtplab.live.recording import Recording
-from smtplab.live.server import listener
-from smtplab.live.tapped import Tap, close_all
+from smtplab.live.certificates import Certificates
+from smtplab.live.keyfile import KeyFile
+from smtplab.live.station import HANDSHAKE_SECONDS, Station
+from smtplab.live.tapped import Tap
 from smtplab.printable import one_line, printable
 from smtplab.replay.answering import Answer, Answers, verb_of
 from smtplab.replay.cassette import Cassette
@@ -24,9 +22,7 @@ from smtplab.replay.replaying import script_of
 from smtplab.replay.script import Script
 from smtplab.replay.settings import settings
 from smtplab.smtp import credentials
-
-if TYPE_CHECKING:
-    from smtplab.frames.capture import Capture
+from smtplab.smtp.verbs import UNKNOWN
 
 LONGEST = 1 << 16  # octets of a command line: what is longer is no command
 SAID = {"connection": "int64", "verb": "str", "line": "str", "how": "str", "code": "Int64"}
@@ -75,8 +71,10 @@ def serve(
     return Serving(script_of(what), host, port, allow, how.pace, how.timeout, secrets)
 
 
-class Serving:
+class Serving(Station):
     """The recorded server, listening; a context manager that stops at its end."""
+
+    without_tls = "the recorded server spoke no TLS"
 
     def __init__(
         self,
@@ -88,82 +86,30 @@ class Serving:
         timeout: float,
         secrets: bool,
     ) -> None:
-        sock = listener(host, port, allow)
-        self.address: tuple[str, int] = sock.getsockname()[:2]
-        self.recording = Recording(secrets=secrets)
+        super().__init__(host, port, allow=allow, secrets=secrets)
         self._script, self._pace, self._timeout = script, pace, timeout
         self._rows: list[tuple[int, str, str, str, int | None]] = []
-        self._taps: set[Tap] = set()
         self._count = 0
-        self._certificates: Certificates | None = None
         self._context: ssl.SSLContext | None = None
-        self._keylog = KeyLog()
         if script.cassette.tls != "none":
-            self._certificates = Certificates()
-            self._context = self._certificates.server_context()
-            self._keylog.of(self._context)
-        self._background = Background(f"smtplab recorded server {self.address[1]}")
-        self._background.call(self._listen(sock))
-
-    @property
-    def capture(self) -> Capture:
-        """What was said so far: a `Capture` like any other."""
-        return self.recording.capture
-
-    def save(self, path: str | os.PathLike[str], *, secrets: bool = False) -> None:
-        """Write what was recorded as pcapng; see `Recording.save`."""
-        self.recording.save(path, secrets=secrets)
+            self.certificates = Certificates()
+            self._context = self.certificates.server_context()
+            self._keys.append(KeyFile(self._context))
+        self._begin("recorded server")
 
     @property
     def said(self) -> pd.DataFrame:
         """A row for each thing answered: connection, verb, line (AUTH without secrets), how the answer was found, its code."""
         return pd.DataFrame(list(self._rows), columns=list(SAID)).astype(SAID)
 
-    def client_context(self) -> ssl.SSLContext:
-        """What a client needs to trust this server; ValueError where the recording has no TLS."""
-        if self._certificates is None:
-            raise ValueError("the recorded server spoke no TLS")
-        return self._certificates.client_context()
-
-    def stop(self) -> None:
-        """Close every connection and stop listening; told again, nothing happens."""
-        if self._background.alive:
-            self._background.call(self._close())
-            self._background.stop()
-            self._keylog.close()
-
-    def __enter__(self) -> Serving:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.stop()
-
     def __repr__(self) -> str:
-        state = "listening" if self._background.alive else "stopped"
+        state = "listening" if self.listening else "stopped"
         return f"<Recorded server on {self.address[0]}:{self.address[1]}, {state}, {len(self._rows)} answers>"
 
     # -- in its thread
 
-    async def _listen(self, sock: Any) -> None:
-        self._server = await asyncio.get_running_loop().create_server(self._tap, sock=sock)
-
-    def _tap(self) -> Tap:
-        def made(tap: Tap) -> asyncio.BaseProtocol:
-            reader = asyncio.StreamReader(limit=LONGEST)
-            return _Reading(reader, self._connected)
-
-        tap = Tap(made, self.recording, gone=self._taps.discard)
-        self._taps.add(tap)
-        return tap
-
-    async def _close(self) -> None:
-        self._server.close()
-        await close_all(self._taps)
-        self._note_keys()
-
-    def _note_keys(self) -> None:
-        if lines := self._keylog.new():
-            self.recording.keys(lines)
+    def _protocol(self, tap: Tap) -> asyncio.BaseProtocol:
+        return _Reading(asyncio.StreamReader(limit=LONGEST), self._connected)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         number, self._count = self._count, self._count + 1
@@ -173,7 +119,7 @@ class Serving:
         except (OSError, EOFError, TimeoutError, ssl.SSLError):
             pass  # the client is gone, or says nothing
         finally:
-            self._note_keys()
+            self.note_keys()
             with contextlib.suppress(OSError):
                 writer.close()
 
@@ -208,7 +154,10 @@ class _Connection:
             await self._tls()
         await self._say("greeting", b"", self.answers.greeting())
         while not self.writer.is_closing():
-            line = await self._line()
+            line, long = await self._line()
+            if long:
+                await self._say(UNKNOWN, line, self.answers.too_long())
+                continue
             verb = verb_of(line)
             if verb == "AUTH":
                 await self._login(line)
@@ -222,13 +171,20 @@ class _Connection:
             elif verb == "STARTTLS" and answer.code == 220:
                 await self._tls()
 
-    async def _line(self) -> bytes:
-        async with asyncio.timeout(self.lab._timeout):
-            try:
-                line = await self.reader.readuntil(b"\n")
-            except (asyncio.LimitOverrunError, asyncio.IncompleteReadError) as error:
-                raise EOFError from error
-        return line.rstrip(b"\r\n")
+    async def _line(self) -> tuple[bytes, bool]:
+        """A line without its end; of one that is too long its beginning, and that it is."""
+        begun = b""
+        while True:
+            async with asyncio.timeout(self.lab._timeout):
+                try:
+                    line = await self.reader.readuntil(b"\n")
+                except asyncio.LimitOverrunError as error:
+                    piece = await self.reader.readexactly(error.consumed)
+                    begun = begun or piece
+                    continue
+                except asyncio.IncompleteReadError as error:
+                    raise EOFError from error
+            return (begun, True) if begun else (line.rstrip(b"\r\n"), False)
 
     async def _say(self, verb: str, line: bytes, answer: Answer) -> None:
         self.lab.note(self.number, verb, line, answer)
@@ -275,7 +231,11 @@ class _Connection:
         challenges, answer = self.answers.login(line)
         for challenge in challenges:
             self.writer.write(b"334 " + challenge + b"\r\n")
-            if await self._line() == b"*":
+            said, long = await self._line()
+            if long:
+                answer = self.answers.too_long()
+                break
+            if said == b"*":
                 if answer.code == 501:  # the recorded one was cancelled, too
                     break
                 answer = Answer((b"501 5.7.0 Cancelled\r\n",), (501,), "stated")
@@ -286,7 +246,7 @@ class _Connection:
         if self.lab._context is None:
             raise EOFError
         self.reader._buffer.clear()  # type: ignore[attr-defined]  # what came in clear behind STARTTLS is dropped (CVE-2011-0411)
-        await self.writer.start_tls(self.lab._context, ssl_handshake_timeout=15.0)
+        await self.writer.start_tls(self.lab._context, ssl_handshake_timeout=HANDSHAKE_SECONDS)
         self.answers.secure = True
         self.answers.state = "greeted"
-        self.lab._note_keys()
+        self.lab.note_keys()

@@ -22,6 +22,7 @@ from smtplab.tls.keylog import KeyLog
 
 if TYPE_CHECKING:
     from smtplab.frames.capture import Capture
+    from smtplab.frames.reading import Reading
 
 RANDOM = (
     11,
@@ -69,19 +70,30 @@ def _is_bool(one: object) -> bool:
 def to_pcapng(capture: Capture, path: str | os.PathLike[str], sessions: Any = None, *, anonymize: bool = False) -> None:
     """Write the packets of some sessions; see `Capture.to_pcapng`."""
     reading = reading_of(capture)
-    lines = reading.lines
-    chosen = numbers_of(sessions, lines.sessions)
-    rows = packets_of(lines, chosen)
-    packets = lines.packets
-    taken = records(packets.buf, packets.files, packets.file_of(packets.ip[rows]), packets.frame[rows])
     with replacing(path, reading.files) as file:
         if anonymize:
             from smtplab.share.anonymous import write
 
-            write(file, capture, lines, chosen, rows, taken, chance.token_bytes(32))
+            chosen, rows, taken = _chosen(reading.lines, sessions)
+            write(file, capture, reading.lines, chosen, rows, taken, chance.token_bytes(32))
         else:
-            _put_whole(lines, rows, taken)
-            _write(file, taken, keys_of(lines, chosen, reading.keys.beside))
+            taken, keys = whole_packets(reading, sessions)
+            _write(file, taken, keys)
+
+
+def whole_packets(reading: Reading, sessions: Any) -> tuple[Records, list[bytes]]:
+    """The records of some sessions' packets, a datagram that came in fragments as one; and the key logs of these sessions."""
+    lines = reading.lines
+    chosen, rows, taken = _chosen(lines, sessions)
+    _put_whole(lines, rows, taken)
+    return taken, keys_of(lines, chosen, reading.keys.beside)
+
+
+def _chosen(lines: Lines, sessions: Any) -> tuple[list[int], Integers, Records]:
+    """The numbers of some sessions, the rows of their packets, and their records."""
+    chosen = numbers_of(sessions, lines.sessions)
+    rows, packets = packets_of(lines, chosen), lines.packets
+    return chosen, rows, records(packets.buf, packets.files, packets.file_of(packets.ip[rows]), packets.frame[rows])
 
 
 def packets_of(lines: Lines, chosen: list[int]) -> Integers:
