@@ -5,6 +5,9 @@
 The same work for both: every part of every message, every header field decoded, every content decoded. Half of the octets
 are mails of some KB, half are mails with files of some 100 KB. `email` is given a share of them, and its time is scaled. Exits
 1 where the two find other parts, or other octets in them. The hashes and kinds that the frame `parts` has are measured alone.
+
+Then how much memory the frames `parts` and `headers` of a capture take at most beyond their own columns, for a part of these mails
+and for four times as many: it should not go with the volume, for a few MiB of messages are in memory at a time.
 """
 
 from __future__ import annotations
@@ -14,11 +17,15 @@ import base64
 import email
 import email.policy
 import hashlib
+import pathlib
 import quopri
 import random
 import sys
+import tempfile
 import time
 from typing import Any
+
+from memory import ROOT, took
 
 from smtplab.content.kind import kind
 from smtplab.content.parts import parts
@@ -26,6 +33,13 @@ from smtplab.content.words import decoded, shown
 
 SHARE = 10  # of the mails that `email` is given: one in so many
 WANTED = 10  # how many times as fast
+TIMES = 4  # as much in the larger capture
+WARM = """
+smtplab.open("captures/large-attachment.pcap").parts
+capture = smtplab.open(sys.argv[1])
+capture.transactions
+"""
+OWN = "len(frame), frame.memory_usage(deep=True).sum()"
 WORDS = [
     "the",
     "fair",
@@ -119,6 +133,45 @@ def hashed(octets: bytes) -> None:
             hashlib.new(name, one).hexdigest()
 
 
+def captured(mails: list[bytes], octets: float) -> bytes:
+    """A capture of one session, in which the first of these mails are sent."""
+    sys.path.append(str(ROOT / "tests"))
+    from builders import Conversation
+
+    said = Conversation().server(b"220 mx ESMTP\r\n").client(b"EHLO me\r\n").server(b"250 mx\r\n")
+    for one in mails:
+        if octets < 0:
+            break
+        octets -= len(one)
+        for command in (b"MAIL FROM:<a@example.test>", b"RCPT TO:<b@example.org>"):
+            said.client(command + b"\r\n").server(b"250 ok\r\n")
+        said.client(b"DATA\r\n").server(b"354 go\r\n")
+        content = one.replace(b"\r\n.", b"\r\n..") + b".\r\n"
+        for at in range(0, len(content), 1400):
+            said.client(content[at : at + 1400])
+        said.server(b"250 ok\r\n")
+    return said.client(b"QUIT\r\n").server(b"221 bye\r\n").close().pcap()
+
+
+def memory(kinds: dict[str, list[bytes]]) -> None:
+    """Print what the frames take beyond themselves, at two sizes."""
+    print("\n| | frame | MB | rows | the frame | at most beyond it |\n|---|---|---|---|---|---|")
+    with tempfile.TemporaryDirectory() as folder:
+        for name, mails in kinds.items():
+            whole = sum(map(len, mails))
+            for part in (whole / TIMES, whole):
+                path = pathlib.Path(folder, "mails.pcap")
+                path.write_bytes(captured(mails, part))
+                for frame in ("parts", "headers"):
+                    one = took(WARM, f"frame = capture.{frame}", OWN, path)
+                    size = int(one.said[1]) / (1 << 20)
+                    print(
+                        f"| {name} | {frame} | {path.stat().st_size / 1e6:.0f} | {one.said[0]} | {size:.1f} MiB "
+                        f"| {one.memory - size:.0f} MiB |",
+                        flush=True,
+                    )
+
+
 def main() -> int:
     """Make the mails, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -150,6 +203,7 @@ def main() -> int:
         print(
             f"| {name} | {size:.0f} | {mine:.2f} s | {size / mine:.0f} | {other:.1f} s | {other / mine:.1f} | {full:.2f} s |"
         )
+    memory({name: mails for name, mails in kinds.items() if name != "all"})
     if missed:
         print(f"less than {WANTED} times as fast: another machine, or a busy one, may reach it")
     return 0

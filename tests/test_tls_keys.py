@@ -316,6 +316,28 @@ def test_noise_in_place_of_records_is_given_up_in_bounded_work(tmp_path: Path) -
     assert set(capture.gaps.reason) == {"no-key"}
 
 
+def test_every_stretch_of_a_stream_with_holes() -> None:
+    octets = bytes(range(100, 130))
+    sizes = [(3, 7), (2, -1), (1, -1), (4, 0), (1, 20), (5, -1), (2, 13), (3, -1)]  # and where they lie, -1 a hole
+    rows = np.zeros((len(sizes), layout.SEGMENT_FIELDS), np.int64)
+    rows[:, layout.LENGTH], rows[:, layout.POS] = zip(*sizes, strict=True)
+    rows[:, layout.OFFSET] = np.cumsum(rows[:, layout.LENGTH]) - rows[:, layout.LENGTH]
+    said = [octets[pos + n] if pos >= 0 else -1 for size, pos in sizes for n in range(size)]
+    stream, end = Captured(np.frombuffer(octets, np.uint8), rows), len(said)
+    assert stream.end == end
+    for at in range(end + 2):
+        behind = [n for n in range(at, end) if said[n] >= 0]
+        assert stream.resumes(at) == (behind[0] if behind else end)
+        holes = [n for n in range(end) if said[n] < 0 and (n == 0 or said[n - 1] >= 0) and at > n]
+        before = 0 < at <= end and said[at - 1] < 0 and (at == end or said[at] >= 0)
+        assert stream.hole_before(at) == (holes[-1] if before else -1)
+        for size in range(end + 2):
+            run = said[at : at + size]
+            seen = run[: run.index(-1)] if -1 in run else run
+            assert bytes(stream.read(at, size)) == bytes(seen)
+            assert size == 0 or stream.whole(at, at + size) == (len(seen) == size)
+
+
 def test_a_stream_full_of_holes_is_gone_through_in_linear_time() -> None:
     def work(pieces: int) -> Callable[[], object]:
         rows = np.zeros((2 * pieces, layout.SEGMENT_FIELDS), np.int64)

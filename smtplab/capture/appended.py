@@ -20,6 +20,7 @@ from smtplab.capture.packets import Integers, Octets
 
 NEAR = 1 << 16  # octets between two packets that are copied with them
 BLOCK = 1 << 24  # octets copied at a time
+ROOM = 1 << 20  # octets that are collected before they are written behind what a file has already
 TOGETHER = 64  # pieces written at a time: 1 MiB where they are whole records
 
 
@@ -86,6 +87,7 @@ class Appended:
                 del self._kept[:TOGETHER]
         except OSError:
             return
+        self._room = ROOM
 
     def _begun(self) -> IO[bytes]:
         """The file with the capture's octets in it; raises OSError where there is no room for it (TMPDIR says where it is made)."""

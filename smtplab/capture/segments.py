@@ -30,6 +30,13 @@ class Segments:
         """`(segments, SEGMENT_FIELDS)`, as the kernels that copy contents want them."""
         return self.narrow.astype(np.int64)
 
+    def between(self, first: int, end: int) -> NDArray[np.int64]:
+        """Some of `rows`, numbered from 0, so that `rows` need not be made: those from `first` up to `end`, excluded."""
+        some = self.narrow[first:end].astype(np.int64)
+        following = some[:, layout.FOLLOWING]
+        some[:, layout.FOLLOWING] = np.where((following < first) | (following >= end), -1, following - first)
+        return some
+
     def of(self, stream: int) -> Iterator[NDArray[np.int64]]:
         """The segments of one stream, in order."""
         k = int(self.streams[stream, layout.OLDEST])

@@ -8,6 +8,8 @@ have seen. Whoever reads on meets one conversation, and finds the records beneat
 
 from __future__ import annotations
 
+from array import array
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,50 +38,56 @@ class Captured:
 
     AT_ONCE = 1024  # segments
 
-    def __init__(self, buf: Octets, rows: NDArray[np.int64]) -> None:
+    def __init__(self, buf: Octets, rows: NDArray[Any]) -> None:
         self._octets = memoryview(buf.data)
-        self._places = rows[:, [layout.OFFSET, layout.POS, layout.LENGTH]]
-        self._offset = self._places[:, 0].copy()
-        here = self._places[self._places[:, 1] >= 0]
-        self._begins, self._ends = here[:, 0].copy(), here[:, 0] + here[:, 2]  # of what was captured
-        self.end = int(rows[-1, layout.OFFSET] + rows[-1, layout.LENGTH]) if len(rows) else 0
+        self._pos, self._length = rows[:, layout.POS], rows[:, layout.LENGTH]
+        self._offset = rows[:, layout.OFFSET].astype(np.int64)  # of each segment; side by side, to be searched
+        self.end = int(self._offset[-1] + self._length[-1]) if len(rows) else 0
+        hole = self._pos < 0
+        edges = np.flatnonzero(np.diff(hole, prepend=False, append=False))
+        self._hole_begins, self._hole_ends = (np.append(self._offset, self.end)[edges[side::2]] for side in (0, 1))
+
+    def _hole(self, offset: int) -> tuple[int, int]:
+        """Where the first hole begins and ends that ends behind an offset; at the stream's end, of no octets, where none does."""
+        n = int(np.searchsorted(self._hole_ends, offset, side="right"))
+        if n == len(self._hole_ends):
+            return self.end, self.end
+        return int(self._hole_begins[n]), int(self._hole_ends[n])
 
     def read(self, offset: int, size: int) -> memoryview:
         """The octets from `offset` on: at most `size`, up to the first hole or the end."""
-        n = int(np.searchsorted(self._offset, offset, side="right")) - 1
-        if n < 0:
+        end = min(offset + size, self._hole(offset)[0])
+        if not 0 <= offset < end:
             return memoryview(b"")
-        last = int(np.searchsorted(self._offset, min(offset + size, self.end), side="left"))
-        pieces: list[memoryview] = []
         octets = self._octets
-        while n < last:
-            places = self._places[n : min(n + self.AT_ONCE, last)]
-            hole = np.flatnonzero(places[:, 1] < 0)
-            whole = places[: hole[0]] if len(hole) else places
-            pieces += [octets[pos : pos + length] for pos, length in whole[:, 1:].tolist()]
-            if len(hole):
-                last = n + int(hole[0])
-                break
-            n += self.AT_ONCE
-        if not pieces:
-            return memoryview(b"")
         first = int(np.searchsorted(self._offset, offset, side="right")) - 1
-        end = int(self._offset[last - 1] + self._places[last - 1, 2])
-        pieces[-1] = pieces[-1][: len(pieces[-1]) - max(end - offset - size, 0)]
-        pieces[0] = pieces[0][offset - int(self._offset[first]) :]
-        return pieces[0] if len(pieces) == 1 else memoryview(b"".join(pieces))
+        last = int(np.searchsorted(self._offset, end, side="left"))
+        skip = offset - int(self._offset[first])
+        if last == first + 1:
+            begin = int(self._pos[first]) + skip
+            return octets[begin : begin + end - offset]
+        # One behind the other: a list of views would be gone through by Python's collector, with all that the process has.
+        out = bytearray()
+        for n in range(first, last, self.AT_ONCE):
+            some = slice(n, min(n + self.AT_ONCE, last))
+            for pos, length in zip(self._pos[some].tolist(), self._length[some].tolist(), strict=True):
+                out += octets[pos + skip : pos + length]
+                skip = 0
+        return memoryview(out)[: end - offset]
+
+    def whole(self, begin: int, end: int) -> bool:
+        """Whether every octet between two offsets was captured."""
+        return end <= min(self._hole(begin)[0], self.end)
 
     def hole_before(self, offset: int) -> int:
         """Where the hole begins that ends at an offset; -1 where none does."""
-        n = int(np.searchsorted(self._offset, offset, side="left")) - 1
-        if n < 0 or self._places[n, 1] >= 0 or self._places[n, 0] + self._places[n, 2] != offset:
-            return -1
-        return int(self._offset[n])
+        n = int(np.searchsorted(self._hole_ends, offset, side="left"))
+        return int(self._hole_begins[n]) if n < len(self._hole_ends) and self._hole_ends[n] == offset else -1
 
     def resumes(self, offset: int) -> int:
         """The first offset from `offset` on at which an octet was captured; `end` where there is none."""
-        n = int(np.searchsorted(self._ends, offset, side="right"))
-        return max(int(self._begins[n]), offset) if n < len(self._begins) else self.end
+        begin, end = self._hole(offset)
+        return end if begin <= offset else offset
 
 
 @dataclass(slots=True)
@@ -140,7 +148,8 @@ def lay(
     for session in np.flatnonzero((begun >= 0).any(axis=1)).tolist():
         mine = np.flatnonzero(segments[:, layout.STREAM] >> 1 == session)
         places = [mine[segments[mine, layout.STREAM] & 1 == side] for side in (0, 1)]
-        streams_ = [Captured(buf, segments[places[side]]) for side in (0, 1)]
+        rows = [halved(segments[place]) for place in places]  # kept, and many where a session is large
+        streams_ = [Captured(buf, mine) for mine in rows]
         if state[session, st.TLS_DUE] == 1:
             begun[session] = [_with_hole(streams_[side], int(begun[session, side])) for side in (0, 1)]
         layers = [Layer(streams_[side], int(begun[session, side])) for side in (0, 1)]
@@ -152,7 +161,7 @@ def lay(
             continue
         first = state[session, [st.CLIENT_BEGIN, st.SERVER_BEGIN]]
         asked = bool((begun[session] > first).any() or state[session, st.TLS_DUE] == 1)
-        clear, texts, tunnel = _session(store, segments, places, opened, asked=asked)
+        clear, texts, tunnel = _session(store, rows, places, opened, asked=asked)
         before.append(clear)
         behind.append(texts)
         tunnels[session] = tunnel
@@ -170,16 +179,16 @@ def lay(
 
 
 def _session(
-    store: Appended, segments: NDArray[np.int64], places: list[Integers], opened: Opened, *, asked: bool
+    store: Appended, rows: list[NDArray[Any]], places: list[Integers], opened: Opened, *, asked: bool
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], Tunnel]:
     """The segments of a session before TLS and under it, each with its place in the order of handing over as the last item."""
-    rows = [segments[place] for place in places]
     kept, made = [], []
     for side in (0, 1):
         begin = opened.layers[side].begin
         begin = begin if begin >= 0 else CLEAR_AT
         mine = rows[side]
-        prefix = np.column_stack([mine, places[side]])[mine[:, layout.OFFSET] < begin]
+        clear = int(np.searchsorted(mine[:, layout.OFFSET], begin))
+        prefix = np.column_stack([mine[:clear].astype(np.int64), places[side][:clear]])
         if len(prefix):
             prefix[-1, layout.LENGTH] = min(prefix[-1, layout.LENGTH], begin - prefix[-1, layout.OFFSET])
         kept.append(prefix)
@@ -199,7 +208,7 @@ def _session(
     text = np.concatenate(texts)
     text = text[np.argsort(text[:, -1], kind="stable")]
     tunnel = Tunnel(
-        (halved(rows[0]), halved(rows[1])), (opened.layers[0].begin, opened.layers[1].begin), asked, opened.version, opened.suite,
+        (rows[0], rows[1]), (opened.layers[0].begin, opened.layers[1].begin), asked, opened.version, opened.suite,
         opened.said.client_random or b"", (opened.seen(0), opened.seen(1)), (_over(made[0]), _over(made[1])), _shaken(rows, opened),
     )  # fmt: skip
     return np.concatenate(kept), text, tunnel
@@ -241,44 +250,44 @@ def _in_turn(made: NDArray[np.int64], client: NDArray[np.int64]) -> NDArray[np.i
     return made[(made[:, layout.POS] >= 0) | (made[:, PLACE] >= first)]
 
 
-def _texts(store: Appended, rows: NDArray[np.int64], places: Integers, opened: Opened, side: int) -> NDArray[np.int64]:
+def _texts(store: Appended, rows: NDArray[Any], places: Integers, opened: Opened, side: int) -> NDArray[np.int64]:
     """The segments of one side's pieces, with PLACE, BEGINS and ENDS."""
     begin = opened.layers[side].begin
-    made: list[tuple[int, int, int, int, int]] = []  # begin, end, pos, size, reason
+    made = array("q")  # begin, end, pos, size, reason: of each piece one behind the other
     if begin >= 0:
-        hole = rows[rows[:, layout.POS] < 0]
+        hole = rows[rows[:, layout.POS] < 0].astype(np.int64)
+        hole_ends = hole[:, layout.OFFSET] + hole[:, layout.LENGTH]
         for piece in opened.pieces(side):
             pos, reason = -1, layout.LOST
             if piece.kind == records.TEXT:
                 pos = store.add(piece.octets[: piece.size])
             elif piece.kind == records.CLEAR:
-                made += _as_captured(rows, piece.begin, piece.end)
+                made.extend(_as_captured(rows, piece.begin, piece.end))
                 continue
             elif piece.kind == records.UNREAD:
                 reason = layout.UNREAD
             elif len(hole):
-                cut = hole[
-                    np.searchsorted(hole[:, layout.OFFSET] + hole[:, layout.LENGTH], piece.begin, side="right") :
-                ]
-                reason = int(cut[0, layout.REASON]) if len(cut) else layout.LOST
+                n = int(np.searchsorted(hole_ends, piece.begin, side="right"))
+                reason = int(hole[n, layout.REASON]) if n < len(hole) else layout.LOST
             if pos < 0 and not piece.exact:
                 reason |= layout.GUESSED
-            made.append((piece.begin, piece.end, pos, max(piece.size, 1), reason))
-    table = np.zeros((len(made), layout.SEGMENT_FIELDS + 3), np.int64)
-    if not made:
+            made.extend((piece.begin, piece.end, pos, max(piece.size, 1), reason))
+    fields = np.frombuffer(made, np.int64).reshape(-1, 5)
+    table = np.zeros((len(fields), layout.SEGMENT_FIELDS + 3), np.int64)
+    if not len(fields):
         return table
-    start, end, pos, size, reason = np.array(made, np.int64).T
+    start, end, place, size, why = fields.T
     offsets = rows[:, layout.OFFSET]
     first = np.searchsorted(offsets, start, side="right") - 1
     last = np.searchsorted(offsets, end - 1, side="right") - 1
     packet = np.where(rows[:, layout.POS] >= 0, rows[:, layout.PACKET], -1)
     latest = np.maximum.reduceat(np.append(packet, -1), np.column_stack([first, last + 1]).reshape(-1))[::2]
     table[:, layout.STREAM] = rows[0, layout.STREAM]
-    table[:, layout.PACKET] = np.where(pos >= 0, latest, rows[last, layout.PACKET])
-    table[:, layout.POS] = pos
+    table[:, layout.PACKET] = np.where(place >= 0, latest, rows[last, layout.PACKET])
+    table[:, layout.POS] = place
     table[:, layout.LENGTH] = size
-    table[:, layout.ACKED] = np.where((pos >= 0) | (reason & 3 == layout.UNREAD), rows[first, layout.ACKED], -1)
-    table[:, layout.REASON] = reason
+    table[:, layout.ACKED] = np.where((place >= 0) | (why & 3 == layout.UNREAD), rows[first, layout.ACKED], -1)
+    table[:, layout.REASON] = why
     table[:, PLACE], table[:, BEGINS], table[:, ENDS] = places[last], start, end
     return table
 
@@ -289,17 +298,17 @@ def _over(made: NDArray[np.int64]) -> int:
     return int(made[clear[0], layout.OFFSET]) if len(clear) else -1
 
 
-def _as_captured(rows: NDArray[np.int64], begin: int, end: int) -> list[tuple[int, int, int, int, int]]:
+def _as_captured(rows: NDArray[Any], begin: int, end: int) -> Iterator[int]:
     """The segments between two offsets that lie as they were captured, for `_texts`."""
-    found = []
-    for offset, pos, size in rows[:, [layout.OFFSET, layout.POS, layout.LENGTH]].tolist():
+    offsets = rows[:, layout.OFFSET]
+    some = slice(max(int(np.searchsorted(offsets, begin, side="right")) - 1, 0), int(np.searchsorted(offsets, end)))
+    for offset, pos, size in rows[some, [layout.OFFSET, layout.POS, layout.LENGTH]].tolist():
         low, high = max(offset, begin), min(offset + size, end)
         if low < high and pos >= 0:
-            found.append((low, high, pos + low - offset, high - low, IN_CLEAR))
-    return found
+            yield from (low, high, pos + low - offset, high - low, IN_CLEAR)
 
 
-def _shaken(rows: list[NDArray[np.int64]], opened: Opened) -> tuple[int, int, int]:
+def _shaken(rows: list[NDArray[Any]], opened: Opened) -> tuple[int, int, int]:
     """The packets in which the handshake began, was answered, and was over."""
 
     def packet(side: int, offset: int) -> int:

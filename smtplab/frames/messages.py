@@ -16,6 +16,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from smtplab import schema
+from smtplab.capture import layout
 from smtplab.capture.packets import Octets
 from smtplab.content import headers
 from smtplab.content.parts import parts
@@ -32,7 +33,7 @@ from smtplab.frames.views import view
 TEXT_FIELDS = (
     "date", "from_", "reply_to", "subject", "message_id", "in_reply_to", "user_agent", "x_originating_ip", "content_type",
 )  # fmt: skip
-BATCH = 1 << 24  # octets of content that are copied at once, 16 MiB: memory stays bounded, calls few
+BATCH = 1 << 22  # octets of content that are copied at once, 4 MiB: memory stays bounded, calls few
 Bytes = bytes  # a name that `Message.bytes` does not hide
 LIST_FIELDS = ("to", "cc", "received")
 
@@ -62,6 +63,10 @@ class Contents:
         of = np.concatenate([t.of[rows], unfinished])
         order = np.argsort(of, kind="stable")
         self._pieces = np.concatenate([_pieces(command.take(rows)), _pieces(opened)])[order]
+        # the segment in which each piece ends; of what is still open the stream's last one
+        streams, segments = t.wire.lines.segments.streams, t.wire.lines.segments.narrow
+        newest = streams[segments[opened[st.BODY_SEGMENT], layout.STREAM], layout.NEWEST] if len(unfinished) else []
+        self._last = np.concatenate([command[st.LAST_SEGMENT][rows], newest]).astype(np.int64)[order]
         self._oddities = np.concatenate([command[st.ODDITIES][rows], opened[st.ODDITIES]])[order]
         self._bounds = starts(np.bincount(of, minlength=t.count))
 
@@ -85,7 +90,7 @@ class Contents:
         bounds = [(int(self._bounds[row]), int(self._bounds[row + 1])) for row in transactions]
         chosen = np.concatenate([np.arange(first, last) for first, last in bounds])
         out, ends, seen = np.empty(octets, np.uint8), np.empty(len(chosen), np.int64), np.empty(len(chosen), np.int64)
-        lost = self._copy(self._pieces[chosen], out, ends, seen)
+        lost = self._copy(chosen, out, ends, seen)
         oddities = seen | self._oddities[chosen]
         at = piece = 0
         for row, (first, last) in zip(transactions, bounds, strict=True):
@@ -99,9 +104,14 @@ class Contents:
             )
             at, piece = end, own.stop
 
-    def _copy(self, pieces: Integers, out: Octets, ends: Integers, seen: Integers) -> dict[int, list[tuple[int, int]]]:
-        """Copy the pieces; returns the holes of each that has any."""
-        buf, rows = self.t.wire.lines.packets.buf, self.t.wire.lines.segments.rows
+    def _copy(self, chosen: Integers, out: Octets, ends: Integers, seen: Integers) -> dict[int, list[tuple[int, int]]]:
+        """Copy these pieces; returns the holes of each that has any."""
+        lines, pieces = self.t.wire.lines, self._pieces[chosen]
+        first, end = 0, 0
+        if len(pieces):
+            first, end = int(pieces[:, places.PIECE_SEGMENT].min()), int(self._last[chosen].max()) + 1
+            pieces[:, places.PIECE_SEGMENT] -= first
+        buf, rows = lines.packets.buf, lines.segments.between(first, end)
         holes = np.empty((64, 3), np.int64)
         while (count := places.copy_contents(buf, rows, pieces, out, ends, seen, holes)) > len(holes):
             holes = np.empty((count, 3), np.int64)

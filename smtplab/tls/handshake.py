@@ -26,6 +26,10 @@ class Stream(Protocol):
         """The first offset from `offset` on at which an octet was captured; `end` where there is none."""
         ...
 
+    def whole(self, begin: int, end: int) -> bool:
+        """Whether every octet between two offsets was captured."""
+        ...
+
 
 @dataclass(slots=True)
 class Message:

@@ -124,7 +124,9 @@ class Cbc:
     exact = False
 
     def __init__(self, version: int, cipher: Cipher, keys: Keys, *, mac_outside: bool) -> None:
-        self._algorithm: Any = _block_cipher(cipher.algorithm)(keys.key)
+        # One for all records: what comes of a block depends on the block before alone, and that is given along.
+        mode = CbcMode(bytes(cipher.block))
+        self._decryptor = BlockCipher(_block_cipher(cipher.algorithm)(keys.key), mode).decryptor()
         self._block, self._hash, self._mac = cipher.block, cipher.mac, keys.mac
         self._tag, self._outside = len(hmac.digest(b"", b"", cipher.mac)), mac_outside
         self._chained = version < TLS_1_1  # each record goes on from the last block of the one before
@@ -136,13 +138,14 @@ class Cbc:
         tag = self._tag
         end = len(fragment) - (tag if self._outside else 0)
         begin = 0 if self._chained else self._block
-        iv = self._last if self._chained else bytes(fragment[:begin])
-        if iv is None or end - begin < self._block or (end - begin) % self._block:
+        before = self._last if self._chained else b""
+        if before is None or end - begin < self._block or (end - begin) % self._block:
             return None
         if self._outside and not self._proves(number, header, fragment[:end], fragment[end:]):
             return None
-        decryptor = BlockCipher(self._algorithm, CbcMode(iv)).decryptor()
-        octets = decryptor.update(fragment[begin:end]) + decryptor.finalize()
+        if before:
+            self._decryptor.update(before)
+        octets = self._decryptor.update(fragment[:end])[begin:]
         size = len(octets) - octets[-1] - 1
         if not self._outside:
             size -= tag

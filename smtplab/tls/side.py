@@ -208,7 +208,7 @@ class Side:
         yield Piece(self._why(since, end), since, end, max(size, 1), exact=False)
 
     def _why(self, since: int, end: int) -> int:
-        return LOST if len(self._stream.read(since, end - since)) < end - since else UNREAD
+        return UNREAD if self._stream.whole(since, end) else LOST
 
     def _runs(self, at: int) -> Iterator[tuple[int, int]]:
         """Stretches without a hole from `at` on."""
