@@ -41,7 +41,7 @@ def ladder(session: SessionFrames, *, rows: int = 300, page: int | None = None, 
 
     A session of more than `rows` rows shows its first and its last part, and says how many rows are left out between;
     `page` (from 0) shows instead the rows from `page * rows` on; the live view has all pages, to be turned. 300 rows are a PNG of
-    10 000 px height, drawn in about 3 seconds. `theme` is light or dark.
+    10 000 px height, drawn in about a second. `theme` is light or dark.
 
     >>> import smtplab
     >>> cap = smtplab.open("captures/one-mail.pcap")

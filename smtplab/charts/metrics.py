@@ -53,6 +53,7 @@ def _cell(character: str) -> int:
     return 2 if unicodedata.east_asian_width(character) in "WF" or character > "\uffff" else 1
 
 
+@cache
 def _face(role: str) -> tuple[str, float]:
     """Face and size of a role's letters; the colours of a theme do not matter to it."""
     style = palette.sheet()[role]

@@ -114,7 +114,9 @@ class Capture:
                 self._sorted[name] = order, np.searchsorted(ascending, np.arange(len(self.sessions) + 1))
             order, bounds = self._sorted[name]
             mine = slice(bounds[session], bounds[session + 1])
-            return whole.iloc[mine if order is None else order[mine]].reset_index(drop=True)
+            part = whole.iloc[mine if order is None else order[mine]]
+            part.index = pd.RangeIndex(len(part))  # its own, and nothing is copied for it, as `reset_index` would
+            return part
 
     @property
     def files(self) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import pandas as pd
@@ -14,9 +15,13 @@ from smtplab.frames.words import counted, octets, volume
 
 def unended(session: SessionFrames, start: pd.Timestamp, commands: Sequence[Event]) -> Iterator[Event]:
     """Content that had begun when the session broke off: no command stands for it, so it is told from the packets."""
-    last = session.commands.iloc[-1] if len(session.commands) else None
-    if last is None or last["verb"] != "DATA" or whole(last["code"]) != 354 or word(session.row["tls"]) != "none":
+    lines = session.commands
+    # Cell by cell: a whole row of mixed columns takes pandas longer than all that is asked of it.
+    if not len(lines) or lines["verb"].iloc[-1] != "DATA" or whole(lines["code"].iloc[-1]) != 354:
         return
+    if word(session.row["tls"]) != "none":
+        return
+    last = lines.iloc[-1]
     packets = session.packets
     from_client = not last["swapped"]
     begun = packets[
@@ -40,6 +45,7 @@ def unended(session: SessionFrames, start: pd.Timestamp, commands: Sequence[Even
         )
 
 
+_AGAIN = ("retransmission", "keep-alive", "overlap")
 _REASON = {"lost": "lost", "snaplen": "cut off by the snap length", "capture-start": "sent before the capture began"}
 
 
@@ -78,33 +84,34 @@ def gaps(session: SessionFrames, start: pd.Timestamp) -> Iterator[Event]:
 
 def packets(session: SessionFrames, start: pd.Timestamp) -> Iterator[Event]:
     """The packets that the lines do not show: how the connection opened and closed, and what was carried twice."""
-    packets = session.packets
-    status = packets["status"].astype("str")
-    flags = packets["flags"].astype("str")
-    again = status.isin(["retransmission", "keep-alive", "overlap"])
-    told = packets[again | flags.str.contains("SYN|FIN|RST", regex=True)]
     seen: set[tuple[bool, str]] = set()
     names = ("frame", "file", "from_client", "flags", "size", "status")
-    for at, (packet, file, from_client, flag, size, state) in zip(
-        nanoseconds(told["time"], start), cells_of(told, *names), strict=True
-    ):
+    times = nanoseconds(session.packets["time"], start)
+    for at, row in zip(times, cells_of(session.packets, *names), strict=True):
+        packet, file, from_client, flag, size, state = row
+        text, acknowledges = _sign(word(flag))
+        if not text and state not in _AGAIN:
+            continue
         side = "client" if from_client else "server"
-        names_set = set(word(flag).split("|"))
-        text = next((name for name in ("SYN", "RST", "FIN") if name in names_set), "")
         place: dict[str, Any] = {"at": at, "from_client": bool(from_client), "frame": int(packet), "file": int(file)}
         place |= {"key": f"packet-{file}-{packet}", "octets": int(size), "number": 0, "phase": ""}
-        if state in ("retransmission", "keep-alive", "overlap"):
+        if state in _AGAIN:
             yield Event(kind="again", text="", note=word(state), **place)
         if text and (bool(from_client), text) not in seen and not (text == "SYN" and state == "retransmission"):
             note = {
-                "SYN": "the server accepts" if "ACK" in names_set else "the client opens the connection",
+                "SYN": "the server accepts" if acknowledges else "the client opens the connection",
                 "FIN": f"the {side} closes" + (", too" if (not from_client, "FIN") in seen else ""),
                 "RST": f"the {side} breaks off the connection",
             }[text]
             seen.add((bool(from_client), text))
-            yield Event(
-                kind="tcp", text="SYN ACK" if text == "SYN" and "ACK" in names_set else text, note=note, **place
-            )
+            yield Event(kind="tcp", text="SYN ACK" if text == "SYN" and acknowledges else text, note=note, **place)
+
+
+@cache
+def _sign(flags: str) -> tuple[str, bool]:
+    """What a packet's flags say of the connection, SYN, RST, FIN or nothing; and whether it acknowledges."""
+    names = set(flags.split("|"))
+    return next((name for name in ("SYN", "RST", "FIN") if name in names), ""), "ACK" in names
 
 
 def tls(session: SessionFrames, start: pd.Timestamp) -> Iterator[Event]:

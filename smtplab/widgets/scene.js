@@ -15,18 +15,28 @@ const STYLES = new Set([
 const ANCHORS = new Set(["middle", "end"]);
 const WIDEST = 960; // px of buttons and card beside a narrow picture
 const PACE = 900; // ms from one step to the next while playing
+const LATER = 60; // ms, by when a first frame has been handed over
+const SIGHT = 1.2; // heights of what is seen at a time: of a picture that is longer, what lies lower is painted behind the first frame
 
-function painted(item, sheet) {
-  if (!TAGS.has(item.tag)) return null;
-  const made = document.createElementNS(SVG, item.tag);
-  for (const name of PLACES[item.tag]) made.setAttribute(name, String(item[name]));
-  for (const [name, value] of Object.entries(sheet[item.role] || {})) {
+// One of each kind, dressed in the colours and letters of its role: the others are copies of it, for a picture has hundreds.
+function pattern(tag, role, sheet) {
+  const made = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(sheet[role] || {})) {
     if (STYLES.has(name)) made.setAttribute(name, String(value));
   }
+  if (role && /^[a-z-]+$/.test(role)) made.classList.add(`smtplab-is-${role}`);
+  return made;
+}
+
+function painted(item, sheet, patterns) {
+  if (!TAGS.has(item.tag)) return null;
+  const kind = `${item.tag} ${item.role}`;
+  if (!patterns.has(kind)) patterns.set(kind, pattern(item.tag, item.role, sheet));
+  const made = patterns.get(kind).cloneNode(false);
+  for (const name of PLACES[item.tag]) made.setAttribute(name, String(item[name]));
   if (item.tag === "rect" && item.radius) made.setAttribute("rx", String(item.radius));
   if (item.tag === "text") {
     if (ANCHORS.has(item.anchor)) made.setAttribute("text-anchor", item.anchor);
-    made.style.whiteSpace = "pre";
     const strong = item.strong || 0, text = item.text || "";
     if (strong) {
       const bold = svg("tspan", { "font-weight": "bold" });
@@ -35,9 +45,23 @@ function painted(item, sheet) {
     }
     made.append(document.createTextNode(text.slice(strong)));
   }
-  if (item.role && /^[a-z-]+$/.test(item.role)) made.classList.add(`smtplab-is-${item.role}`);
   if (item.key) made.dataset.key = item.key;
   return made;
+}
+
+// Where an item begins, in px from the top of its scene.
+function topOf(item) {
+  if (item.tag === "path") return Number((/^M\s*[-\d.]+[\s,]+([-\d.]+)/.exec(item.d) || [0, 0])[1]);
+  return item.tag === "line" ? Math.min(item.y1, item.y2) : item.y;
+}
+
+function downward(items) {
+  let last = -Infinity;
+  for (const item of items) {
+    if (item.y < last) return false;
+    last = item.y;
+  }
+  return true;
 }
 
 function render({ model, el }) {
@@ -65,6 +89,9 @@ function render({ model, el }) {
   let ring = null;
   let over = null;
   let sheet = {};
+  let patterns = new Map(); // of the sheet
+  let rest = null; // paints what was not in sight at first
+  let sight = 0; // px of a scene that the stage shows at a time, where it scrolls
   let clock = 0;
   let shown = ""; // the session and the page that are painted
   let entering = null; // a page was turned by keys: `by` 1 beyond the last row, -1 before the first, `from` what was painted then
@@ -72,7 +99,10 @@ function render({ model, el }) {
 
   const steps = () => model.get("steps") || [];
   // What arrow keys walk through: the rows that are drawn, or the steps where no row stands for one.
-  const order = () => (rows.size ? [...rows.keys()] : steps());
+  const order = () => {
+    if (rest) rest();
+    return rows.size ? [...rows.keys()] : steps();
+  };
 
   function select(key, focus) {
     model.set("selected", key);
@@ -100,50 +130,57 @@ function render({ model, el }) {
     const now = scene ? `${scene.title.split(":")[0]}, page ${model.get("page")}` : "";
     // Of a session that grows the end stays in sight where it was; anything else begins at its top.
     const atEnd = now === shown && stage.scrollTop > 0 && stage.scrollTop + stage.clientHeight >= stage.scrollHeight - 4;
-    if (now !== shown) stage.scrollTop = 0;
+    const fresh = now !== shown;
+    if (fresh) stage.scrollTop = 0;
     shown = now;
+    rest = null;
     stage.replaceChildren();
     rows = new Map();
     entry = null;
     labels = { ...(model.get("labels") || {}) };
     if (!scene) return;
     sheet = scene.sheet;
+    patterns = new Map();
     const picture = svg("svg", { viewBox: `0 0 ${scene.width} ${scene.height}`, class: "smtplab-picture" });
     picture.style.maxWidth = `${scene.width}px`;
     root.style.maxWidth = `${Math.max(WIDEST, scene.width + 12)}px`;
+    const first = new Map(); // key -> the item that is its row
     for (const item of scene.items) {
-      const made = painted(item, sheet);
-      if (!made) continue;
-      if (item.tag === "rect" && item.key && item.label && !rows.has(item.key)) {
+      if (item.tag === "rect" && item.key && item.label && !first.has(item.key)) first.set(item.key, item);
+    }
+    const listed = first.size > 0;
+    const put = (item) => {
+      const made = painted(item, sheet, patterns);
+      if (!made) return;
+      if (first.get(item.key) === item) {
         rows.set(item.key, made);
         labels[item.key] = labels[item.key] || item.label;
         made.setAttribute("role", "option");
         made.setAttribute("aria-label", item.label);
         made.setAttribute("aria-selected", "false");
         made.setAttribute("tabindex", "-1");
-      } else if (!item.key || !rows.has(item.key)) {
-        if (item.tag !== "text") made.setAttribute("aria-hidden", "true");
-      } else made.setAttribute("aria-hidden", "true");
-      if (item.label && made.getAttribute("role") !== "option") {
-        const told = svg("title"); // what a pointer that rests on it is told
-        told.textContent = item.label;
-        made.append(told);
+      } else {
+        // A listbox holds options only: headings and the like are for the eye, and said in its name.
+        if (listed || item.tag !== "text") made.setAttribute("aria-hidden", "true");
+        if (item.label) {
+          const told = svg("title"); // what a pointer that rests on it is told
+          told.textContent = item.label;
+          made.append(told);
+        }
       }
-      picture.append(made);
-    }
-    if (rows.size) {
-      picture.setAttribute("role", "listbox");
-      picture.setAttribute("aria-label", `${scene.title}. ${scene.description}`);
-      // A listbox holds options only: headings and the like are for the eye, and said in its name.
-      for (const made of picture.children) if (made.getAttribute("role") !== "option") made.setAttribute("aria-hidden", "true");
-    } else {
-      picture.setAttribute("role", steps().length ? "group" : "img");
-      picture.setAttribute("aria-label", `${scene.title}. ${scene.description}`);
-      if (steps().length) picture.setAttribute("tabindex", "0");
-    }
+      picture.insertBefore(made, over);
+    };
+    picture.setAttribute("role", listed ? "listbox" : steps().length ? "group" : "img");
+    picture.setAttribute("aria-label", `${scene.title}. ${scene.description}`);
+    if (!listed && steps().length) picture.setAttribute("tabindex", "0");
     over = svg("g", { "aria-hidden": "true", class: "smtplab-over" });
     ring = svg("rect", { class: "smtplab-ring", rx: 5, "aria-hidden": "true", visibility: "hidden" });
     picture.append(over, ring);
+    // Of a new picture that is long, what is in sight comes first: a click is answered sooner. Its rows go from top to bottom.
+    const low = SIGHT * (sight || window.innerHeight);
+    const whole = !fresh || entering || model.get("selected") || scene.height < 1.5 * low || !downward(first.values());
+    const lower = whole ? [] : scene.items.filter((item) => topOf(item) > low);
+    for (const item of whole ? scene.items : scene.items.filter((item) => topOf(item) <= low)) put(item);
     stage.append(picture);
     const pages = model.get("pages");
     leaves.hidden = pages < 2;
@@ -159,9 +196,17 @@ function render({ model, el }) {
     } else mark(true);
     if (atEnd) stage.scrollTop = stage.scrollHeight;
     if (focused && rows.has(model.get("selected"))) rows.get(model.get("selected")).focus({ preventScroll: true });
+    const due = rest = () => {
+      if (rest !== due) return; // done by then, or another picture came
+      rest = null;
+      for (const item of lower) put(item);
+      sight = stage.scrollHeight > stage.clientHeight + 1 ? stage.clientHeight * Math.max(1, scene.width / stage.clientWidth) : 0;
+    };
+    setTimeout(due, LATER);
   }
 
   function mark(scroll) {
+    if (rest) rest();
     const key = model.get("selected") || "";
     const found = rows.get(key);
     // Only what changes: a ladder has hundreds of rows.
@@ -184,7 +229,7 @@ function render({ model, el }) {
       over.replaceChildren();
       for (const name of names) {
         for (const item of (overlays.items || {})[name] || []) {
-          const made = painted(item, sheet);
+          const made = painted(item, sheet, patterns);
           if (made) over.append(made);
         }
       }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
 import anywidget
@@ -10,7 +11,7 @@ import traitlets
 
 from smtplab.charts import palette
 from smtplab.charts.drawing import Drawing, Overlays
-from smtplab.charts.scene import Primitive, Scene
+from smtplab.charts.scene import Line, Path, Primitive, Rect, Scene, Text
 from smtplab.widgets.module import HERE, module
 from smtplab.widgets.still import Bundle, beside
 
@@ -27,13 +28,16 @@ def dressed(scene: Scene, roles: set[str]) -> dict[str, Any]:
 
 
 _USUAL = {"radius": 0, "strong": 0, "anchor": "start"}
+_FIELDS = {
+    kind: (kind.__name__.lower(), kind.__slots__, attrgetter(*kind.__slots__)) for kind in (Rect, Line, Path, Text)
+}
 
 
 def _slim(item: Primitive) -> dict[str, Any]:
     """A primitive as data, without what is empty or usual: a saved notebook keeps it, and each click sends hundreds."""
-    data: dict[str, Any] = {"tag": type(item).__name__.lower()}
-    for name in item.__slots__:
-        value = getattr(item, name)
+    tag, names, values = _FIELDS[type(item)]
+    data: dict[str, Any] = {"tag": tag}
+    for name, value in zip(names, values(item), strict=True):
         if value != "" and value != _USUAL.get(name):
             data[name] = round(value, 2) if isinstance(value, float) else value
     return data
@@ -93,6 +97,13 @@ class SceneView(anywidget.AnyWidget):
             raise ValueError("only a picture that a session of a capture gave can be drawn again")
         self.show(self._again(), self.selected, page=self.page)
         return self
+
+    def send_state(self, key: Any = None) -> None:
+        """Send the state, or the traits of these names, as ipywidgets does, but without its search of each primitive for octets."""
+        state = self.get_state(key)
+        if state:
+            self._property_lock.update((name, state[name]) for name in set(state).intersection(self._property_lock))
+            self._send({"method": "update", "state": state, "buffer_paths": []})
 
     def _put(self, picture: Drawing, selected: str) -> None:
         self.picture, self._turning = picture, True

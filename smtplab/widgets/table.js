@@ -1,5 +1,9 @@
 // A table of which one row can be chosen, by pointer or keys; every cell is a text node.
 
+// Fits into any cell, however wide its letters. The others are cut: for a browser each of those is a picture in itself, and two
+// thousand of them are slow to paint on every click.
+const SHORT = /^[\x20-\x7e]{0,22}$/;
+
 function render({ model, el }) {
   const root = html("div", "smtplab-scene smtplab-table");
   const box = html("div", "smtplab-rows");
@@ -33,7 +37,7 @@ function render({ model, el }) {
       const row = html("tr");
       row.dataset.number = String(cells[0]);
       row.tabIndex = -1;
-      for (const cell of cells) row.append(html("td", "", String(cell)));
+      for (const cell of cells) row.append(html("td", SHORT.test(cell) ? "" : "smtplab-long", String(cell)));
       body.append(row);
       return row;
     });
