@@ -137,6 +137,7 @@ SOME = {
     "lossy.pcap", "one-mail.pcap", "starttls-auth-embedded-keys.pcapng", "two-hundred-sessions.pcap.gz", "wrong-order.pcap",
 }  # fmt: skip
 EACH = [pytest.param(path, id=path.name, marks=() if path.name in SOME else pytest.mark.slow) for path in CAPTURES]
+EACH_SMALL = [one for one in EACH if not str(one.id).startswith("two-hundred")]
 
 
 # Captures beside which a key log lies, and it.

@@ -12,14 +12,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from speaking import CAPTURES, EACH_SMALL
 
 import smtplab
 from smtplab.errors import CassetteError
 from smtplab.printable import octets_of, printable
 from smtplab.replay import schema
 from smtplab.replay.cassette import Cassette, Turn, load, loads
-
-CAPTURES = sorted((Path(__file__).parent.parent / "captures").glob("*.pcap*"))
 
 
 def opened(path: Path, **options: object) -> smtplab.Capture:
@@ -28,10 +27,8 @@ def opened(path: Path, **options: object) -> smtplab.Capture:
         return smtplab.open(path, **options)  # type: ignore[arg-type]
 
 
-EACH = [
-    pytest.param(path, id=path.name, marks=[pytest.mark.slow] if path.name.startswith("two-hundred") else [])
-    for path in CAPTURES
-]
+LARGE = next(path for path in CAPTURES if path.name.startswith("two-hundred"))
+EACH = [*EACH_SMALL, pytest.param(LARGE, id=LARGE.name, marks=pytest.mark.slow)]
 
 
 @pytest.mark.parametrize("path", EACH)

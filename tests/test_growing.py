@@ -21,6 +21,8 @@ from smtplab.frames import grown
 from smtplab.frames.grown import Grown
 from smtplab.frames.reading import Reading
 
+SLOW = pytest.mark.slow
+
 
 def whole_records(octets: bytes, end: int) -> int:
     """Where the last record that is whole before `end` ends, in a file whose numbers have the low octet first."""
@@ -83,7 +85,7 @@ def test_a_growing_file_is_read_on(tmp_path: Path) -> None:
         smtplab.open(path.read_bytes(), follow=True)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", [pytest.param(n, marks=SLOW if n != 2 else ()) for n in range(4)])
 def test_a_file_that_grows_at_any_octet_is_read_as_if_opened_then(seed: int, captures: Path, tmp_path: Path) -> None:
     """In the middle of a record, of a line, of content: after each refresh the frames are those of a fresh reading."""
     name = ("three-mails.pcap", "starttls.pcapng", "lossy.pcap", "bdat-pipelined.pcap")[seed % 4]
@@ -91,8 +93,10 @@ def test_a_file_that_grows_at_any_octet_is_read_as_if_opened_then(seed: int, cap
     follow(octets, some_ends(octets, seed, 3), tmp_path / name)
 
 
-@pytest.mark.parametrize("settled", [20, 1 << 16])
-def test_sessions_side_by_side(settled: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("settled", "ends"), [(20, 2), pytest.param(20, 8, marks=SLOW), pytest.param(1 << 16, 8, marks=SLOW)]
+)
+def test_sessions_side_by_side(settled: int, ends: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Connections open across many refreshes, ports used again, strangers; parts that are settled, taken in, let go of."""
     monkeypatch.setattr(grown, "SETTLED", settled)
     talks = [talk(*HELLO, *ENVELOPE, *QUIT, client=40000 + n % 9).records for n in range(24)]
@@ -113,17 +117,21 @@ def test_sessions_side_by_side(settled: int, tmp_path: Path, monkeypatch: pytest
         slow = 1 + 6 * (n % 5 == 0)  # some last long
         records += [(START + n * 10**9 + (when - one[0][0]) * slow, octets) for when, octets in one]
     octets = pcap(sorted(records, key=lambda record: record[0]), nano=True)
-    follow(octets, some_ends(octets, 1, 8), tmp_path / "side-by-side.pcap")
+    follow(octets, some_ends(octets, 1, ends), tmp_path / "side-by-side.pcap")
 
 
-def test_packets_out_of_order_and_fragments(captures: Path, tmp_path: Path) -> None:
-    """What cannot be read on is read anew, with the same result."""
+@pytest.mark.slow
+def test_packets_far_out_of_order(captures: Path, tmp_path: Path) -> None:
     octets = (captures / "wrong-order.pcap").read_bytes()
     follow(octets, some_ends(octets, 3, 3), tmp_path / "wrong-order.pcap")
+
+
+def test_packets_out_of_order(tmp_path: Path) -> None:
+    """What cannot be read on is read anew, with the same result."""
     said = talk(*HELLO, *ENVELOPE, *QUIT).records
     late = [*said[:4], *said[6:], *said[4:6]]
     octets = pcap(late)
-    follow(octets, some_ends(octets, 4, 3), tmp_path / "late.pcap")
+    follow(octets, some_ends(octets, 4, 1), tmp_path / "late.pcap")
 
 
 def test_what_reads_all_octets_finds_them(captures: Path, tmp_path: Path) -> None:

@@ -48,9 +48,8 @@ def run(path: Path) -> list[Any]:
     return shown
 
 
-@pytest.mark.parametrize(
-    "capture", [pytest.param(NONE), *(pytest.param(name, marks=pytest.mark.slow) for name in EVERY)]
-)
+@pytest.mark.slow  # all notebooks, each time
+@pytest.mark.parametrize("capture", [NONE, *EVERY])
 def test_every_cell_runs(
     capture: str, captures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -219,7 +219,7 @@ def test_hooks_and_tls(server: Server) -> None:
 # -- what goes wrong
 
 
-def until(true: object, seconds: float = 5) -> None:
+def until(true: object, seconds: float = 30) -> None:
     end = time.monotonic() + seconds
     while not true():  # type: ignore[operator]
         assert time.monotonic() < end

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from speaking import EACH_SMALL
 
 import smtplab
 from smtplab.cli import main
@@ -26,11 +27,6 @@ from smtplab.replay.recipients import Recipients
 from smtplab.replay.replaying import replay
 from smtplab.replay.rewriting import mapped
 
-CAPTURES = [
-    path
-    for path in sorted((Path(__file__).parent.parent / "captures").glob("*.pcap*"))
-    if not path.name.startswith("two-hundred")
-]
 # What cannot be played to a server that speaks SMTP in clear, and what is said of it.
 STOPPED = {
     "implicit-tls.pcap": "TLS handshake",
@@ -61,7 +57,7 @@ def one(captures: Path) -> smtplab.Session:
     return opened(captures / "one-mail.pcap").session(0)
 
 
-@pytest.mark.parametrize("path", CAPTURES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", EACH_SMALL)
 def test_every_capture_ends_and_every_reply_is_accounted_for(path: Path, server: Any) -> None:
     played = opened(path).replay(to=server, timeout=10, progress=False)
     sessions, rows = played.sessions, played.exchanges

@@ -12,17 +12,12 @@ from typing import Any
 
 import pytest
 from raw_client import RawClient
-from speaking import HELLO, QUIT, talk
+from speaking import EACH_SMALL, HELLO, QUIT, talk
 
 import smtplab
 from smtplab.errors import ConversationError, NotAllowedError
 from smtplab.replay.serving import LONGEST, Serving, serve
 
-CAPTURES = [
-    path
-    for path in sorted((Path(__file__).parent.parent / "captures").glob("*.pcap*"))
-    if not path.name.startswith("two-hundred")
-]
 MAIL = "Subject: Hi\r\n\r\nHello\r\n"
 
 
@@ -32,7 +27,7 @@ def opened(path: Path) -> smtplab.Capture:
         return smtplab.open(path)
 
 
-@pytest.mark.parametrize("path", CAPTURES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", EACH_SMALL)
 def test_the_recorded_client_hears_from_the_recorded_server_what_it_had_heard(path: Path) -> None:
     for session in list(opened(path))[:4]:
         with session.serve(timeout=10) as server:
@@ -49,7 +44,7 @@ def test_the_recorded_client_hears_from_the_recorded_server_what_it_had_heard(pa
         )
 
 
-@pytest.mark.parametrize("path", CAPTURES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", EACH_SMALL)
 def test_smtplib_hears_a_reply_to_all_it_says(path: Path) -> None:
     """A refusal is one, too, and so is a connection that the recorded server had closed; silence is not."""
     server: Serving
@@ -71,7 +66,7 @@ def test_smtplib_hears_a_reply_to_all_it_says(path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.needs_swaks
-@pytest.mark.parametrize("path", CAPTURES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", EACH_SMALL)
 def test_swaks_ends_with_a_word_of_its_own(path: Path) -> None:
     """0 to 45 are its exit codes for what a server said or did; a signal or a time-out would be ours to explain."""
     with opened(path).session(0).serve(timeout=10) as server:

@@ -326,7 +326,7 @@ def test_a_client_that_never_reads_is_given_up(monkeypatch: pytest.MonkeyPatch) 
         client.settimeout(0.4)
         with pytest.raises(OSError, match="timed out"):
             client.sendall(b"HELP\r\n" * 5_000_000)
-        until = time.monotonic() + 10
+        until = time.monotonic() + 60
         while server._taps and time.monotonic() < until:
             time.sleep(0.05)
         assert not server._taps
