@@ -374,20 +374,6 @@ RECORDS = _frame(
     ("inside", INT, "Octets that it is likely to carry, at most: inferred from what the cipher adds."),
 )  # fmt: skip
 
-# What `Session.inferred` gives.
-INFERRED = _frame(
-    "inferred", "each turn of a session under TLS, and what it was likely about: inferred from records, never read.",
-    ("from_client", BOOL, "Whose turn it was: that of TCP's client."),
-    ("phase", PHASE, "The phase that it is likely to belong to."),
-    ("start", TIME, "The packet with which its first record was whole."),
-    ("end", TIME, "The packet with which its last record was whole."),
-    ("frame", INT, "That packet's number in its file."),
-    ("records", INT, "How many records it has."),
-    ("least", INT, "Octets that it is likely to carry, at least."),
-    ("most", INT, "Octets that it is likely to carry, at most."),
-    ("why", TEXT, "What it was taken for that by."),
-)  # fmt: skip
-
 FINDINGS = _frame(
     "findings", "what is wrong, weak or worth knowing.",
     ("session", MAYBE_INT, "Session concerned; missing where it is the capture."),

@@ -74,7 +74,7 @@ def chosen(visit: Visit, where: str) -> Any:
 
 
 def row(visit: Visit, where: str, key: str) -> Any:
-    return visit.page.locator(f"{where} [role=option][data-key={key}]")
+    return visit.page.locator(f"{where} [role=option][data-key='{key}']")
 
 
 def until(visit: Visit, where: str, words: str) -> str:
@@ -281,9 +281,9 @@ def test_a_part_chosen_in_the_tree_is_marked_among_the_octets_and_the_other_way_
     tree, inside = (f".jp-Notebook .jp-Cell:nth-child({n}) .smtplab-scene" for n in (9, 10))
     row(ran, tree, "part-2").click(position=EDGE)
     ran.page.locator(f"{inside} [aria-selected=true][data-key='part-2']").first.wait_for()
-    assert ran.ask("tree.selected, inside.selected, inside.page > 0") == "part-2 part-2 True"
+    assert ran.ask("tree.selected, inside.selected") == "part-2 part-2"
     assert ran.ask("setattr(inside, 'page', 0)") == "None"
-    row(ran, inside, "part-1.1").click(position=EDGE)
+    row(ran, inside, "part-1.1").first.click(position=EDGE)  # its header; its content is another row
     ran.page.locator(f"{tree} [aria-selected=true][data-key='part-1.1']").first.wait_for()
     assert ran.ask("tree.selected, inside.selected") == "part-1.1 part-1.1"
 

@@ -30,6 +30,22 @@ ENVELOPE = 2  # turns before DATA where nobody logs in: MAIL and one RCPT
 CLOSE = 2  # octets of an alert: close_notify
 FINISHED = {36: "sha256", 52: "sha384"}  # octets of TLS 1.3's Finished, by the hash
 
+COLUMNS = schema.Frame(
+    "inferred",
+    "each turn of a session under TLS, and what it was likely about: inferred from records, never read.",
+    (
+        schema.Column("from_client", schema.BOOL, "Whose turn it was: that of TCP's client."),
+        schema.Column("phase", schema.PHASE, "The phase that it is likely to belong to."),
+        schema.Column("start", schema.TIME, "The packet with which its first record was whole."),
+        schema.Column("end", schema.TIME, "The packet with which its last record was whole."),
+        schema.Column("frame", schema.INT, "That packet's number in its file."),
+        schema.Column("records", schema.INT, "How many records it has."),
+        schema.Column("least", schema.INT, "Octets that it is likely to carry, at least."),
+        schema.Column("most", schema.INT, "Octets that it is likely to carry, at most."),
+        schema.Column("why", schema.TEXT, "What it was taken for that by."),
+    ),
+)
+
 
 @dataclass
 class Turn:
@@ -61,7 +77,7 @@ def inferred(session: Session) -> pd.DataFrame:
     first, last = ([turn.rows[end] for turn in turns] for end in (0, -1))
     from_client = records["from_client"].to_numpy()
     return columns.build(
-        schema.INFERRED,
+        COLUMNS,
         {
             "from_client": from_client[first].astype(bool),
             "phase": columns.choice(
