@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import zlib
 from pathlib import Path
 
 import pytest
@@ -178,3 +179,61 @@ def test_an_ordinary_mail_has_no_findings() -> None:
         "Content-Type: text/csv; name=a.csv||1;2",
     )
     assert capture.findings.empty
+
+
+def pieces(file: bytes, *, size: int = 100, without: int = 0, spoiled: int = 0) -> list[bytes]:
+    """A file as mails with a yEnc piece each, but for the piece `without`."""
+    found = []
+    total = -(-len(file) // size)
+    for n in range(total):
+        octets = file[n * size : (n + 1) * size]
+        line = bytes((octet + 42) & 255 for octet in octets)
+        for special in (b"=", b"\0", b"\r", b"\n"):
+            line = line.replace(special, b"=" + bytes([(special[0] + 64) & 255]))
+        if n + 1 == spoiled:
+            line = line[:-1] + b"x"
+        head = b"=ybegin part=%d total=%d line=9999 size=%d name=../map.bin\r\n" % (n + 1, total, len(file))
+        head += b"=ypart begin=%d end=%d\r\n" % (n * size + 1, n * size + len(octets))
+        tail = b"=yend size=%d part=%d pcrc32=%08x crc32=%08x" % (
+            len(octets),
+            n + 1,
+            zlib.crc32(octets),
+            zlib.crc32(file),
+        )
+        if n + 1 != without:
+            found.append(b"Subject: piece\r\n\r\n" + head + line + b"\r\n" + tail + b"\r\n.\r\n")
+    return found
+
+
+def mailed(mails: list[bytes]) -> Capture:
+    turns = [
+        turn
+        for one in mails
+        for turn in (*ENVELOPE, "C: DATA", "S: 354 go", "C> " + one.decode("latin-1"), "S: 250 ok")
+    ]
+    return heard(*turns, *QUIT)
+
+
+def test_pieces_in_several_messages_are_joined_where_all_are_there(tmp_path: Path) -> None:
+    file = bytes(range(250)) * 3
+    capture = mailed(pieces(file)[::-1])
+    *each, whole = capture.export_parts(tmp_path)
+    assert len(each) == 8
+    assert whole.name == "joined-00000-map.bin"
+    assert whole.read_bytes() == file
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"without": 3}, "of 8 pieces 3 missing"),
+        ({"without": 8}, "of 8 pieces 8 missing"),
+        ({"spoiled": 2}, "damaged: piece 2"),
+    ],
+)
+def test_nothing_is_joined_across_a_piece_that_is_missing(options: dict[str, int], why: str, tmp_path: Path) -> None:
+    capture = mailed(pieces(bytes(range(250)) * 3, **options))
+    with pytest.warns(smtplab.CaptureWarning, match=f"map.bin, sent in pieces, is not joined: {why}"):
+        written = capture.export_parts(tmp_path)
+    assert not any(path.name.startswith("joined") for path in written)
+    assert len(written) == len(list(tmp_path.iterdir()))

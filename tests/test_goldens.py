@@ -20,7 +20,11 @@ from speaking import CAPTURES, KEYED, shipped
 from smtplab import Capture
 
 FOLDER = Path(__file__).parent / "golden" / "frames"
-FRAMES = ("sessions", "commands", "replies", "transactions", "recipients", "messages", "phases", "gaps", "findings")
+FRAMES = (
+    "sessions", "commands", "replies", "transactions", "recipients", "messages", "phases", "gaps", "findings", "hops", "envelopes",
+    "headers", "parts",
+)  # fmt: skip
+DIGESTED = {"headers"}  # too many rows: how many, and a digest; `messages` and `parts` have what matters of them
 # Of each frame, what another column or frame in the same file says as well.
 SAID_ELSEWHERE = {
     "sessions": {"duration"},
@@ -32,6 +36,10 @@ SAID_ELSEWHERE = {
     "phases": {"duration"},
     "gaps": {"file"},
     "findings": {"file", "evidence"},
+    "hops": set(),
+    "envelopes": {"reverse_path", "forward_paths", "from_", "to", "cc"},
+    "headers": {"raw"},
+    "parts": {"parent", "md5", "sha1"},
 }
 MANY = 20  # sessions: beyond, only these columns, and a digest a frame
 SHORT = (
@@ -75,7 +83,7 @@ def described(capture: Capture) -> str:
         frame = capture.frame(name)
         written = list(rows(frame, [c for c in frame.columns if c not in SAID_ELSEWHERE[name]], start))
         lines.append(f"{name}: {len(written)}")
-        if many:
+        if many or name in DIGESTED:
             lines.append("sha256 " + hashlib.sha256("\n".join(written).encode()).hexdigest())
             written = list(rows(frame, list(SHORT), start)) if name == "sessions" else []
         lines += written

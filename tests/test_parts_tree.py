@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
+import random
 from pathlib import Path
 
 import pytest
 from speaking import shipped
 
 from smtplab.charts.drawing import Drawing
+from smtplab.charts.part_blocks import part_blocks
 from smtplab.charts.scene import Rect, Text
+from smtplab.content.parts import parts
 from smtplab.frames.messages import Message
+from smtplab.widgets import linked
 
 CAPTURES = Path(__file__).parent.parent / "captures"
 
@@ -69,3 +74,60 @@ def test_what_is_not_there_is_said_so() -> None:
         message.tree(theme="blue")
     with pytest.raises(ValueError, match="carried no message"):
         shipped(CAPTURES / "relay-refused.pcap").session(0).parts_tree()
+
+
+@pytest.mark.parametrize("name", ["large-attachment", "attachments-uuencode-binhex", "encodings", "one-mail", "bounce"])
+def test_the_octets_of_a_message_part_by_part_are_the_message(name: str) -> None:
+    capture = shipped(CAPTURES / f"{name}.pcap")
+    for number, transaction in zip(capture.messages["session"], capture.messages["transaction"], strict=True):
+        message = capture.message(int(number), int(transaction))
+        cut = part_blocks(message)
+        assert b"".join(block.octets for block in cut) == message.seen
+        assert [block.start for block in cut] == [0, *itertools.accumulate(len(block.octets) for block in cut)][:-1]
+        content: dict[str, bytes] = {}
+        for block in cut:
+            if block.fields[0].name == "content":
+                content[block.key] = content.get(block.key, b"") + block.octets
+        for part in parts(message.seen):
+            if part.place is not None and not part.composite and not part.children and part.encoded_size:
+                assert content[f"part-{part.number}"] == part.octets[part.begin : part.end]
+
+
+def test_every_octet_is_in_one_block_whatever_a_message_is() -> None:
+    chance = random.Random(3)
+    bits = [
+        b"--a\r\n", b"--a--\r\n", b"--b\r\n", b"Content-Type: multipart/mixed; boundary=b\r\n\r\n", b"x\r\n", b"\r\n", b"\n",
+        b"Content-Type: message/rfc822\r\n\r\n", b"begin 644 f\n#86)C\n`\nend\n", b"Content-Transfer-Encoding: base64\r\n",
+    ]  # fmt: skip
+    for _ in range(300):
+        text = b"Content-Type: multipart/mixed; boundary=a\r\n\r\n" + b"".join(
+            chance.choices(bits, k=chance.randrange(30))
+        )
+        cut = part_blocks(Message(0, 1, text, (), True))
+        assert b"".join(block.octets for block in cut) == text
+        assert [block.start for block in cut] == [0, *itertools.accumulate(len(block.octets) for block in cut)][:-1]
+    assert part_blocks(Message(0, 1, b"", (), True)) == []
+
+
+def test_a_part_chosen_in_the_tree_is_marked_among_the_octets_and_the_other_way_round() -> None:
+    session = shipped(CAPTURES / "large-attachment.pcap").session(0)
+    tree, octets = session.parts_tree().interact(), session.bytes(message=1).interact()
+    links = linked(tree, octets)
+    tree.selected = "part-2"
+    assert octets.selected == "part-2"
+    assert octets.page == octets.picture.pages.of["part-2"]  # the first page with its octets
+    assert any(item.key == "part-2" and isinstance(item, Rect) for item in octets.picture.stage.items)
+    octets.selected = "part-1"
+    assert (tree.selected, tree.steps[tree.step]) == ("part-1", "part-1")
+    assert octets.page == octets.picture.pages.of["part-1"]
+    assert len(links) == 1
+
+
+def test_a_message_that_is_not_there_has_no_octets() -> None:
+    session = shipped(CAPTURES / "large-attachment.pcap").session(0)
+    with pytest.raises(ValueError, match="message=7: transactions 1 carried one"):
+        session.bytes(message=7)
+    with pytest.raises(ValueError, match="give one of them"):
+        session.bytes(message=1, side="client")
+    with pytest.raises(ValueError, match="the session has none"):
+        shipped(CAPTURES / "relay-refused.pcap").session(0).bytes(message=1)

@@ -31,6 +31,11 @@ CELLS = [
     "explorer = cap.explore()\nexplorer",
     "session.transcript()",
     "paged = session.ladder(rows=6).interact()\npaged",
+    """mail = smtplab.open("../captures/large-attachment.pcap").session(0)
+tree, inside = mail.parts_tree().interact(), mail.bytes(message=1).interact()
+both = linked(tree, inside)
+tree""",
+    "inside",
 ]
 LADDER, STATES, OCTETS, TIMES = (f".jp-Notebook .jp-Cell:nth-child({n}) .smtplab-scene" for n in (2, 3, 4, 5))
 EXPLORER = ".jp-Notebook .jp-Cell:nth-child(6)"
@@ -69,7 +74,7 @@ def chosen(visit: Visit, where: str) -> Any:
 
 
 def row(visit: Visit, where: str, key: str) -> Any:
-    return visit.page.locator(f"{where} [role=option][data-key={key}]")
+    return visit.page.locator(f"{where} [role=option][data-key='{key}']")
 
 
 def until(visit: Visit, where: str, words: str) -> str:
@@ -270,6 +275,17 @@ def test_keys_go_on_over_the_edge_of_a_page(ran: Visit) -> None:
     ran.page.locator(f"{where} button", has_text="next page").click()
     said.filter(has_text="page 3 of").wait_for(timeout=10_000)
     assert ran.audit(where) == []
+
+
+def test_a_part_chosen_in_the_tree_is_marked_among_the_octets_and_the_other_way_round(ran: Visit) -> None:
+    tree, inside = (f".jp-Notebook .jp-Cell:nth-child({n}) .smtplab-scene" for n in (9, 10))
+    row(ran, tree, "part-2").click(position=EDGE)
+    ran.page.locator(f"{inside} [aria-selected=true][data-key='part-2']").first.wait_for()
+    assert ran.ask("tree.selected, inside.selected") == "part-2 part-2"
+    assert ran.ask("setattr(inside, 'page', 0)") == "None"
+    row(ran, inside, "part-1.1").first.click(position=EDGE)  # its header; its content is another row
+    ran.page.locator(f"{tree} [aria-selected=true][data-key='part-1.1']").first.wait_for()
+    assert ran.ask("tree.selected, inside.selected") == "part-1.1 part-1.1"
 
 
 def test_illustrated_session_is_reached_by_keys_and_axe_finds_nothing_serious(

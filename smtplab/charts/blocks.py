@@ -40,6 +40,7 @@ class Block:
     borders: list[tuple[int, int]] = field(default_factory=list)
     note: str = ""
     sealed: bool = False
+    of: str = "its stream"  # what `start` counts octets of
 
 
 class Blocks(Mapping[str, Block]):

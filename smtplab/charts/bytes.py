@@ -11,6 +11,7 @@ from smtplab.charts.drawing import Drawing, Pages
 from smtplab.charts.marks import lock
 from smtplab.charts.metrics import fit
 from smtplab.charts.palette import FIELD_PHASES, theme_of
+from smtplab.charts.part_blocks import part_blocks
 from smtplab.charts.picture import one_of
 from smtplab.charts.scene import Line, Primitive, Rect, Scene, Text
 from smtplab.charts.strip import wrapped
@@ -35,13 +36,14 @@ ACROSS = 16
 
 
 def octets_view(
-    session: Any, *, command: int | None = None, reply: int | None = None, side: str | None = None,
+    session: Any, *, command: int | None = None, reply: int | None = None, side: str | None = None, message: int | None = None,
     rows: int = 64, page: int = 0, width: int = WIDTH, theme: str = "light",
 ) -> Drawing:  # fmt: skip
     """The octets of a session's lines, sixteen a row; what AUTH sent is masked.
 
-    `command` shows one command and the reply that answers it, `reply` one reply, `side` only what "client" or "server" said; none
-    of them shows all lines in wire order. A page holds up to `rows` rows (2 to 256, that is 4 KB); `page` counts from 0. `width`
+    `command` shows one command and the reply that answers it, `reply` one reply, `side` only what "client" or "server" said,
+    `message` the message of that transaction, part by part, with the keys of `parts_tree()`; none of them shows all lines in wire
+    order. A page holds up to `rows` rows (2 to 256, that is 4 KB); `page` counts from 0. `width`
     is the picture's in px, 900 to 2000. A red stroke and a packet's number stand where a TCP segment begins;
     of what was decrypted, which has a lock, where a TLS record begins, with the packet that completed it.
 
@@ -57,10 +59,12 @@ def octets_view(
         raise ValueError(f"rows={rows!r}: a page shows 2 to {MOST // ACROSS} rows")
     if side is not None:
         one_of("side", side, ("client", "server"))
-    if sum(choice is not None for choice in (command, reply, side)) > 1:
-        raise ValueError("command=, reply= and side= each choose what is shown: give one of them")
-    found = blocks(session)
-    chosen, what = _chosen(session, found, command, reply, side)
+    if sum(choice is not None for choice in (command, reply, side, message)) > 1:
+        raise ValueError("command=, reply=, side= and message= each choose what is shown: give one of them")
+    if message is not None:
+        chosen, what = _of_message(session, message)
+    else:
+        chosen, what = _chosen(session, blocks(session), command, reply, side)
     pieces = [piece for block in chosen for piece in _cut(block, rows)]
     pages = _pages(pieces, rows)
     if not 0 <= page < len(pages):
@@ -77,6 +81,7 @@ def octets_view(
             "command": command,
             "reply": reply,
             "side": side,
+            "message": message,
             "rows": rows,
             "width": width,
             "theme": theme,
@@ -106,6 +111,17 @@ def _chosen(
     if side is not None:
         return [one for key in keys if (one := found[key]).from_client == (side == "client")], f"what the {side} said"
     return [found[key] for key in keys], "all that was said"
+
+
+def _of_message(session: Any, transaction: int) -> tuple[list[Block], str]:
+    numbers = session.messages["transaction"].tolist()
+    if transaction not in numbers:
+        allowed = f"transactions {', '.join(map(str, numbers[:20]))} carried one" if numbers else "the session has none"
+        raise ValueError(f"message={transaction!r}: {allowed}")
+    mine = session.commands["transaction"] == transaction
+    swapped = bool(session.commands.loc[mine.fillna(False), "swapped"].any())
+    found = part_blocks(session.message(transaction), from_client=not swapped)
+    return found, f"the message of transaction {transaction}, part by part"
 
 
 def _of(found: Blocks, kind: str, number: int) -> Block:
@@ -161,7 +177,7 @@ def _piece(piece: Piece, y: float, told: set[tuple[str, str]], width: int) -> tu
     block, begin, end = piece
     who = "client" if block.from_client else "server"
     where = (
-        f", octets {block.start + begin} to {block.start + end - 1} of its stream"
+        f", octets {block.start + begin} to {block.start + end - 1} of {block.of}"
         if block.start >= 0 and end > begin
         else ""
     )

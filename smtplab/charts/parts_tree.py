@@ -35,7 +35,8 @@ def parts_tree(message: Any, *, part: str | None = None, theme: str = "light") -
     """The tree of a message: each part's type, encoding, size and name, a strip with its place, and its first octets.
 
     `part` is the number of the part whose octets are shown, such as "1.2": else the first attachment's. In the live widget
-    (`.interact()`) it is the part that is chosen. Up to 100 parts are drawn.
+    (`.interact()`) it is the part that is chosen. Up to 100 parts are drawn. `session.bytes(message=…)` has the same keys: with
+    `smtplab.widgets.linked` a part that is chosen in the tree is marked among the octets, and the other way round.
 
     >>> cap.message(0, 1).tree()
     Parts of the message of session 0, transaction 1: 1 part, no attachment, 334 octets

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 FLOOR = 64 << 20  # octets that the blocks of any message may give, 64 MiB
 FACTOR = 8  # beyond, this often the message's own size; BinHex's run lengths alone could give 85 times
 TOO_LARGE = "too-large"  # more than a message's blocks may give
 TOO_MANY = "too-many-parts"
+
+
+class Piece(NamedTuple):
+    """Which piece of a file a block is that says to be one of several (yEnc): what it says of itself, 0 what it does not."""
+
+    number: int
+    total: int
+    begin: int  # of its first octet in the file, counted from 1
+    end: int  # of its last one
+    size: int  # octets of the whole file
+    crc: int | None  # of the whole file
 
 
 @dataclass(slots=True)
@@ -28,6 +40,7 @@ class Block:
     beside: bool = False
     content_type: str | None = None
     inside: list[Block] = field(default_factory=list)
+    piece: Piece | None = None
 
 
 class Room:

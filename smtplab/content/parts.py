@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from smtplab.content import blocks, transfer, tree
-from smtplab.content.block import TOO_MANY, Block, Room
+from smtplab.content.block import TOO_MANY, Block, Piece, Room
 from smtplab.content.parameters import value
 from smtplab.content.tree import Entity, Walk, child
 
@@ -65,6 +65,7 @@ class Part:
     beside: bool = False  # no file of its own: a fork, the text of a container
     children: int = 0
     known: bytes | None = field(default=None, repr=False)  # its octets, once they are decoded
+    piece: Piece | None = None  # which one it is of a file that was sent in several
 
     @property
     def fields(self) -> list[tuple[bytes, bytes]]:
@@ -183,7 +184,7 @@ class _Gathering:
         if block is None:
             part.note([NO_BLOCK])
             return
-        part.known = block.octets
+        part.known, part.piece = block.octets, block.piece
         part.filename = part.filename or block.filename
         part.note(block.defects)
         if text[block.end :].strip():
@@ -223,6 +224,7 @@ class _Gathering:
                 filename=block.filename, octets=block.octets if octets is None else octets, begin=begin, end=end,
                 place=None if offset is None or parent.place is None else begin - parent.begin + parent.place,
                 complete=parent.complete or block.closed, defects=block.defects, beside=block.beside, known=block.octets,
+                piece=block.piece,
             )  # fmt: skip
             self._found.append(part)
             self._add(part, block.inside)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import zlib
 
-from smtplab.content.block import Block
+from smtplab.content.block import Block, Piece
 from smtplab.content.words import shown
 
 NO_END = "yenc-end-missing"
@@ -52,23 +52,27 @@ def decode(text: bytes, at: int) -> Block | None:
     stop = end.start() if end else following.start() if following else len(text)
     octets = _plain(text[data:stop])
     ending = {key: int(number) for key, number in _NUMBER.findall(end[1])} if end else {}
+    piece = None
+    crcs = dict(_CRC.findall(end[1])) if end else {}
     if b"part" in told:
         span = {key: int(number) for key, number in _NUMBER.findall(part[1])} if part else {}
         first, last = span.get(b"begin", 0), span.get(b"end", 0)
         if not 1 <= first <= last + 1 or last > told.get(b"size", 0):
             defects.append(PART)
         size = last - first + 1 if part else ending.get(b"size", -1)
+        whole = int(crcs[b""], 16) if b"" in crcs else None
+        piece = Piece(told[b"part"], told.get(b"total", 0), first, last, told[b"size"], whole)
     else:
         size = told[b"size"]
     if size != len(octets) or (end and ending.get(b"size", size) != size):
         defects.append(SIZE)
     if end is None:
         defects.append(NO_END)
-    elif not _crc_fits(octets, dict(_CRC.findall(end[1])), several=b"part" in told):
+    elif not _crc_fits(octets, crcs, several=b"part" in told):
         defects.append(CRC)
     return Block(
         at, end.end() if end else stop, "yenc", shown(name[1].strip().strip(b'"')) if name else None, octets, defects,
-        closed=end is not None,
+        closed=end is not None, piece=piece,
     )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -31,6 +31,14 @@ if TYPE_CHECKING:
 CERTIFICATE = 11
 LATEST = (1 << 63) // 10**9 - 1  # seconds: in the year 2262
 MOST_RECORDS = 1 << 20  # of a side that are counted
+
+
+class Inside(NamedTuple):
+    """What the cipher lets be known of the octets inside of a record."""
+
+    added: int  # by which a protected record is longer, at least
+    slack: int  # by how much more it may be
+    modern: bool  # TLS 1.3, where every protected record looks alike
 
 
 @dataclass
@@ -106,6 +114,19 @@ class Layer:
                 count, size = count + 1, size + octets
         return count, size
 
+    @cached_property
+    def inside(self) -> Inside:
+        """What is known of the octets inside, by the suite that the server chose."""
+        body = self.said(SERVER_HELLO, server=True)
+        chosen = hello.server_parts(body) if body else None
+        cipher = cipher_of(chosen[1]) if chosen else None
+        if cipher is None:
+            return Inside(0, 0, modern=False)
+        if cipher.mode == CBC:
+            tag = hashlib.new(cipher.mac).digest_size
+            return Inside(cipher.block + tag + 1, cipher.block - 1, modern=False)
+        return Inside(cipher.tag + (1 if cipher.modern else 0 if cipher.mode == CHACHA else 8), 0, cipher.modern)
+
     def refusal(self) -> int | None:
         """The alert in clear that ended the handshake, before any record was protected."""
         for server in (True, False):
@@ -126,6 +147,15 @@ def layers_of(capture: Capture) -> list[Layer]:
     begun = source.wire.tls_begun_beneath
     some = np.flatnonzero((begun >= 0).any(axis=1)).tolist()
     return [Layer(source.lines, session, (int(begun[session, 0]), int(begun[session, 1]))) for session in some]
+
+
+def layer_of(session: Session) -> Layer | None:
+    """The TLS of a session, None where it has none."""
+    from smtplab.frames.beneath import reading_of
+
+    source = reading_of(session.capture)
+    client, server = source.wire.tls_begun_beneath[session.session].tolist()
+    return Layer(source.lines, session.session, (client, server)) if max(client, server) >= 0 else None
 
 
 def tls(capture: Capture) -> pd.DataFrame:
@@ -188,14 +218,14 @@ def records(session: Session) -> pd.DataFrame:
     """See `Session.records`."""
     from smtplab.frames.beneath import reading_of
 
-    layer = next((one for one in layers_of(session.capture) if one.session == session.session), None)
+    layer = layer_of(session)
     rows: list[tuple[int, int, int, int, int]] = []  # packet, whether of the client, type, size, inside
     for side in (0, 1) if layer is not None else ():
         assert layer is not None
         stream = 2 * session.session + side
         table = np.array(list(layer.lines.beneath(stream)), np.int64).reshape(-1, layout.SEGMENT_FIELDS)
         at = layer.begun[side]
-        added = _added(layer)
+        added = layer.inside.added
         for kind, size in layer.records(server=side != int(layer.swapped)):
             at += HEADER + size
             n = min(int(np.searchsorted(table[:, layout.OFFSET], at - 1, side="right")) - 1, len(table) - 1)
@@ -215,15 +245,3 @@ def records(session: Session) -> pd.DataFrame:
             "inside": carried.copy(),
         },
     )
-
-
-def _added(layer: Layer) -> int:
-    """Octets by which a protected record is longer than what is in it, at least."""
-    body = layer.said(SERVER_HELLO, server=True)
-    chosen = hello.server_parts(body) if body else None
-    cipher = cipher_of(chosen[1]) if chosen else None
-    if chosen is None or cipher is None:
-        return 0
-    if cipher.mode == CBC:
-        return cipher.block + hashlib.new(cipher.mac).digest_size + 1
-    return cipher.tag + (1 if cipher.modern else 0 if cipher.mode == CHACHA else 8)

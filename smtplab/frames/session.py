@@ -136,6 +136,19 @@ class Session:
         """
         return self._view("records", {})  # type: ignore[no-any-return]
 
+    def inferred(self) -> pd.DataFrame:
+        """What a session under TLS was likely about, a row a turn of a side: inference from `records()`, keys or no keys.
+
+        `phase` is the likely one, `least` and `most` how many octets the turn is likely to carry, `why` what it was taken for that
+        by. What was said stands in `commands` and `phases`, where there are keys; nothing of this frame is in any other.
+
+        >>> import smtplab
+        >>> likely = smtplab.open("captures/starttls-without-keys.pcap").session(0).inferred()
+        >>> likely.loc[likely["from_client"], "phase"].to_list()
+        ['hello', 'mail', 'rcpt', 'data', 'content', 'quit']
+        """
+        return self._view("inferred", {})  # type: ignore[no-any-return]
+
     def to_html(self, path: Any) -> Any:
         """Write the illustrated session into one HTML file that asks no network; see `smtplab.widgets.illustrated.to_html`.
 

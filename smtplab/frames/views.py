@@ -14,6 +14,7 @@ VIEWS: dict[str, str] = {
     "packet": "smtplab.share.packet:packet",
     "tls": "smtplab.frames.layers:tls",
     "records": "smtplab.frames.layers:records",
+    "inferred": "smtplab.frames.inferred:inferred",
     "export_messages": "smtplab.share.messages:export_messages",
     "export_parts": "smtplab.share.parts:export_parts",
     "transcript": "smtplab.frames.transcript:transcript",

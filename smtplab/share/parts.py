@@ -6,13 +6,17 @@ import hashlib
 import os
 import pathlib
 import warnings
+import zlib
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from smtplab.content.block import Piece
+from smtplab.content.joining import Source, gathered
 from smtplab.errors import CaptureWarning
 from smtplab.frames.beneath import reading_of
 from smtplab.frames.entities import each
+from smtplab.printable import printable
 from smtplab.share.filenames import safe
 
 if TYPE_CHECKING:
@@ -30,6 +34,8 @@ def export_parts(
     target = pathlib.Path(folder)
     target.mkdir(parents=True, exist_ok=True)
     written, torn = [], []
+    pieces: list[tuple[str | None, Piece | None, Source]] = []
+    paths: dict[tuple[int, int, str], pathlib.Path] = {}
     for session, transaction, found in each(contents):
         for part in found:
             here = (session, transaction, part.number)
@@ -45,12 +51,45 @@ def export_parts(
             path = target / name
             path.write_bytes(part.decoded())
             written.append(path)
+            if part.piece is not None:
+                pieces.append((part.filename, part.piece, Source(*here, sound=not part.defects)))
+                paths[here] = path
+    written += _joined(target, pieces, paths)
     if torn:
         named = ", ".join(torn[:5]) + (" …" if len(torn) > 5 else "")
         what = "a part is" if len(torn) == 1 else f"{len(torn)} parts are"
         warnings.warn(
             CaptureWarning(f"{what} incomplete and not written; (session, transaction, part): {named}"), stacklevel=3
         )
+    return written
+
+
+def _joined(
+    target: pathlib.Path,
+    found: list[tuple[str | None, Piece | None, Source]],
+    paths: dict[tuple[int, int, str], pathlib.Path],
+) -> list[pathlib.Path]:
+    """Write each file whose pieces are all there, beside them; say of the others what is missing."""
+    written: list[pathlib.Path] = []
+    for file in gathered(found):
+        own, why = safe(file.name), file.why_not()
+        path = target / f"joined-{len(written):05d}{f'-{own}' if own else ''}"
+        if not why:
+            crc = 0
+            with path.open("wb") as out:
+                for _, source in file.ordered:
+                    octets = paths[source[:3]].read_bytes()
+                    crc = zlib.crc32(octets, crc)
+                    out.write(octets)
+            said = [piece.crc for piece, _ in file.ordered if piece.crc is not None]
+            if any(one != crc for one in said):
+                why = "the CRC of the whole is another"
+                path.unlink()
+        if why:
+            text = f"{printable(file.name)}, sent in pieces, is not joined: {why}"
+            warnings.warn(CaptureWarning(text), stacklevel=4)
+        else:
+            written.append(path)
     return written
 
 
