@@ -14,6 +14,10 @@ from typing import Any
 import pytest
 from browsing import visiting
 
+from smtplab.cli.explore import served
+
+ARROWS = """[...document.querySelectorAll('.widget-dropdown select')].map(one => getComputedStyle(one))
+  .map(look => [look.appearance, look.backgroundImage, look.colorScheme])"""
 SIZE: Any = {"width": 1280, "height": 720}
 
 
@@ -77,3 +81,61 @@ def test_a_click_shows_a_session_and_nothing_leaves_the_machine(
     _, errors = command.communicate(timeout=90)
     assert command.returncode == 0, "Ctrl-C is how it ends"
     assert not errors
+
+
+@pytest.mark.needs_chromium
+@pytest.mark.slow
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing_serious_in_the_whole_page(theme: str, captures: Path, browser: Any) -> None:
+    capture = str(captures / "two-hundred-sessions.pcap.gz")
+    with (
+        served([capture], theme) as (address, _),
+        visiting(browser, address.partition("/?")[0], viewport=SIZE) as visit,
+    ):
+        page = visit.page
+        page.goto(address)
+        page.wait_for_selector('svg[aria-label^="Ladder of session 0:"]')
+        for tab, seen in (
+            ("ladder", "Ladder"),
+            ("states", "States"),
+            ("bytes", "Octets"),
+            ("timeline", "Timeline"),
+        ):
+            page.click(f'.lm-TabBar-tab:has-text("{tab}")')
+            page.wait_for_selector(f'svg[aria-label^="{seen} of session 0:"]')
+            page.click('button[data-act="forward"]')
+            page.wait_for_timeout(300)  # what is measured when all is laid out
+            assert visit.audit("body") == []
+        # A drop-down's arrow is none that is black in every theme: axe does not look at pictures.
+        arrows = page.evaluate(ARROWS)
+        assert arrows == ([["auto", "none", "dark"]] * 2 if theme == "dark" else arrows)
+        assert len(arrows) == 2
+        tone = page.evaluate("getComputedStyle(document.querySelector('.smtplab-pace')).colorScheme")
+        assert tone == ("dark" if theme == "dark" else "normal")
+
+
+@pytest.mark.needs_chromium
+@pytest.mark.slow
+def test_what_is_taller_than_its_room_is_seen_from_its_beginning(captures: Path, browser: Any) -> None:
+    capture = str(captures / "two-hundred-sessions.pcap.gz")
+    with (
+        served([capture]) as (address, _),
+        visiting(browser, address.partition("/?")[0], viewport=SIZE) as visit,
+    ):
+        page = visit.page
+        page.goto(address)
+        page.wait_for_selector('svg[aria-label^="Ladder of session 0:"]')
+        page.click('.lm-TabBar-tab:has-text("bytes")')
+        for number in (1, 2, 3):  # the third is the reply to EHLO, of some 28 fields
+            page.click('button[data-act="forward"]')
+            page.wait_for_selector(f'.smtplab-said:has-text("step {number} of 13")')
+        page.wait_for_selector('svg[aria-label*="reply 1 to EHLO"]')
+        page.wait_for_timeout(300)
+        stage = page.locator(".smtplab-stage:visible")
+        tall, high, top = stage.evaluate("one => [one.scrollHeight, one.clientHeight, one.scrollTop]")
+        assert tall > 2 * high, "there is more than is seen"
+        assert top < 60
+        # Scrolled down by whoever reads on, the lower rows are there, too.
+        last = page.locator("[role=option]:visible").last
+        last.scroll_into_view_if_needed()
+        assert last.bounding_box()["height"] > 0

@@ -27,7 +27,7 @@ NARROW = 2  # px: marks closer than this are one mark that says how many it stan
 def timeline(session: SessionFrames, *, theme: str = "light") -> Drawing:
     """One session from left to right, to scale: phases, who was waited for, the client's and the server's lines.
 
-    In the lane `waited for` the dark part of a stretch's height is the share of it in which the server was waited for.
+    In the lane `waited for` the lower part of a stretch's height is the share of it in which the server was waited for.
     Marks closer than 2 px are drawn as one; red ones are refusals, dashed ones packets carried again or octets lost.
 
     >>> import smtplab
@@ -184,7 +184,7 @@ class _Layout:
 
     def _legend(self) -> Iterator[str]:
         if self.parts and self.whole:
-            yield "Waited for: dark, the server; light, the client; by height."
+            yield "Waited for, by height: the client above, the server below."
         if any(event.refused for event in self.events):
             yield "Red: refused (4xx, 5xx) or broken off."
         if any(event.kind in ("gap", "again") for event in self.events):

@@ -241,12 +241,14 @@ function render({ model, el }) {
     card.replaceChildren();
     if (said) card.append(html("b", "", count), document.createTextNode(said));
     else card.append(html("span", "smtplab-hint", order().length ? "Select a line: click, or arrow keys, Home and End." : ""));
+    // What can be scrolled can be reached by keys; measured later, for now nothing is laid out yet.
+    setTimeout(() => { card.tabIndex = card.scrollHeight > card.clientHeight + 1 ? 0 : -1; }, LATER);
     if (found && scroll) {
       const box = found.getBoundingClientRect();
       const frame = stage.getBoundingClientRect();
-      // Only the view's own box scrolls: a page that jumps on every step cannot be read.
-      if (box.top < frame.top) stage.scrollTop -= frame.top - box.top + 40;
-      if (box.bottom > frame.bottom) stage.scrollTop += box.bottom - frame.bottom + 40;
+      // Only the view's own box scrolls: a page that jumps on every step cannot be read. Of what is taller the beginning is seen.
+      if (box.top < frame.top || box.height > frame.height) stage.scrollTop -= frame.top - box.top + 40;
+      else if (box.bottom > frame.bottom) stage.scrollTop += box.bottom - frame.bottom + 40;
     }
     for (const button of bar.children) {
       const at = button.dataset.act;
