@@ -65,7 +65,9 @@ class Case:
         from ipywidgets import Dropdown
 
         control = Dropdown(
-            options=[("choose", None), *((what, name) for name, what in self.choices.items())], value=None
+            options=[("choose", None), *((what, name) for name, what in self.choices.items())],
+            value=None,
+            description="Answer",
         )
         return asked_in_a_box("What is wrong with this server?", control, lambda name: (self.check(name).words, ""))
 
