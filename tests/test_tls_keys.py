@@ -351,6 +351,17 @@ def test_a_stream_full_of_holes_is_gone_through_in_linear_time() -> None:
     linear(work, 2000)
 
 
+@pytest.mark.slow
+def test_a_session_of_which_every_other_record_is_lost_is_read_in_linear_time(tmp_path: Path) -> None:
+    def work(count: int) -> Callable[[], object]:
+        one = sealed(*OPEN, "TLS", *HELLO[1:], *(f"C: NOOP {n}" for n in range(count)))
+        records = list(one.said.records)
+        begin = len(records) - count
+        return lambda: opened(one, tmp_path, records=records[:begin] + records[begin::2]).sessions
+
+    linear(work, 500)
+
+
 # --- the captures that are shipped, and what is written of them
 
 
