@@ -29,8 +29,9 @@ lab: $(READY)
 demo: $(READY)
 	@$(BIN)/smtplab demo
 
-# On every processor; a file's tests stay together, for the cells of a notebook need each other.
-BESIDE := -n auto --dist loadfile
+# On every processor; a file's tests stay together, for the cells of a notebook need each other. In the order of their names: by
+# the number of its tests a file of few long ones would come last, and one processor would wait for the other.
+BESIDE := -n auto --dist loadfile --no-loadscope-reorder
 
 # The checks of `lint` are among the tests, so that one summary at the end tells all.
 test: $(READY)
