@@ -21,6 +21,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from memory import own
+
 HERE = pathlib.Path(__file__).parent
 FRAMES = ("sessions", "commands", "replies", "transactions", "recipients")
 FIELDS = (
@@ -87,14 +89,6 @@ def tshark(path: pathlib.Path) -> float | None:
     return time.perf_counter() - began
 
 
-def anonymous(process: int) -> int:
-    """Octets of anonymous memory that the process holds now (RssAnon: not what is mapped from files)."""
-    for line in pathlib.Path(f"/proc/{process}/status").read_text().splitlines():
-        if line.startswith("RssAnon:"):
-            return int(line.split()[1]) * 1024
-    return 0
-
-
 def memory(path: pathlib.Path, small: pathlib.Path) -> int | None:
     """Peak of anonymous memory while the five frames are made, less what a warm process holds; None where not Linux.
 
@@ -107,15 +101,15 @@ def memory(path: pathlib.Path, small: pathlib.Path) -> int | None:
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdout.readline()
-        base = peak = anonymous(process.pid)
+        base = peak = own(process.pid)
         process.stdin.write("\n")
         process.stdin.close()
         while process.poll() is None:
-            peak = max(peak, anonymous(process.pid))
+            peak = max(peak, own(process.pid))
             time.sleep(0.002)
         if process.returncode:
             raise subprocess.CalledProcessError(process.returncode, command)
-    return peak - base
+    return (peak - base) * 1024
 
 
 def counted(path: pathlib.Path) -> dict[str, int]:

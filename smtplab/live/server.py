@@ -136,6 +136,9 @@ class Server(Station):
 
     # -- in its thread
 
+    def _tap(self) -> Tap:
+        return self._answered(self._protocol)
+
     def _protocol(self, tap: Tap) -> asyncio.BaseProtocol:
         talk = Talk(self, loop=asyncio.get_running_loop(), **self._options)
         if not self._implicit:

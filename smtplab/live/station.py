@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import asyncio
 import errno
 import os
@@ -45,8 +46,8 @@ def listener(host: str, port: int, allow: str | Iterable[str]) -> socket.socket:
     return sock
 
 
-class Station:
-    """Listens, and records; a context manager that stops at its end. Who is one says by `_protocol` who answers a connection."""
+class Station(abc.ABC):
+    """Listens, and records; a context manager that stops at its end. Who is one says by `_tap` who answers a connection."""
 
     without_tls: ClassVar[str]  # why there are no certificates, where there are none
 
@@ -121,15 +122,15 @@ class Station:
 
     # -- in its thread
 
-    def _protocol(self, tap: Tap) -> asyncio.BaseProtocol:
-        """Who answers a connection."""
-        raise NotImplementedError
-
     async def _listen(self) -> None:
         self._server = await asyncio.get_running_loop().create_server(self._tap, sock=self._socket)
 
+    @abc.abstractmethod
     def _tap(self) -> Tap:
-        return self._known(Tap(self._protocol, self.recording, gone=self._gone))
+        """A connection that has been accepted, and who answers it."""
+
+    def _answered(self, protocol: Callable[[Tap], asyncio.BaseProtocol]) -> Tap:
+        return self._known(Tap(protocol, self.recording, gone=self._gone))
 
     def _known(self, tap: Tap) -> Tap:
         self._taps.add(tap)

@@ -108,6 +108,9 @@ class Serving(Station):
 
     # -- in its thread
 
+    def _tap(self) -> Tap:
+        return self._answered(self._protocol)
+
     def _protocol(self, tap: Tap) -> asyncio.BaseProtocol:
         return _Reading(asyncio.StreamReader(limit=LONGEST), self._connected)
 
