@@ -7,7 +7,6 @@ import importlib.util
 import json
 import os
 import secrets
-import signal
 import socket
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from smtplab.cli import GOOD, UNREADABLE
+from smtplab.cli.ending import UntilTold
 from smtplab.cli.terminal import complain
 from smtplab.lab import ASKED
 
@@ -131,19 +131,12 @@ def run(files: list[str], *, browser: bool, theme: str) -> int:
     if not available():
         complain("explore needs Voilà: pip install 'voila>=0.5.8'")
         return UNREADABLE
-    signal.signal(signal.SIGTERM, _interrupted)  # so that the server ends with this process
-    try:
-        with served(files, theme) as (address, server):
-            print(f"The explorer is at {address}", flush=True)
-            print("Ctrl-C ends it.", flush=True)
-            if browser:
-                webbrowser.open(address)
-            server.wait()
+    with UntilTold(), served(files, theme) as (address, server):  # the server ends with this process
+        print(f"The explorer is at {address}", flush=True)
+        print("Ctrl-C ends it.", flush=True)
+        if browser:
+            webbrowser.open(address)
+        server.wait()
         complain("the page's server ended by itself")
         return UNREADABLE
-    except KeyboardInterrupt:
-        return GOOD  # it is how this ends
-
-
-def _interrupted(number: int, frame: object) -> None:
-    raise KeyboardInterrupt
+    return GOOD

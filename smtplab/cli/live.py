@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import contextlib
 import re
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from smtplab.cli import GOOD, Misused
+from smtplab.cli.ending import UntilTold
 from smtplab.cli.terminal import Terminal, complain, octets, safe, span
 
 if TYPE_CHECKING:
@@ -179,21 +179,17 @@ def _run(running: Proxy | Server, arguments: argparse.Namespace, what: str) -> i
         )
 
     running.on_end = ended
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
+    with running:
         if arguments.ca:
             if running.certificates is None:
                 raise Misused("--ca: there is no TLS of this command's own")
             with open(arguments.ca, "xb") as file:  # noqa: PTH123 - "x": a file that is there is not overwritten
                 file.write(running.certificates.pem)
         host, port = running.address
-        print(f"listening  {host}:{port}, {what}; Ctrl-C ends it", flush=True)
-        with contextlib.suppress(KeyboardInterrupt):
+        with UntilTold():
+            print(f"listening  {host}:{port}, {what}; Ctrl-C ends it", flush=True)
             while True:
                 time.sleep(3600)
-    finally:
-        signal.signal(signal.SIGTERM, before)
-        running.stop()
     print()
     if arguments.save:
         running.save(arguments.save, secrets=arguments.secrets)

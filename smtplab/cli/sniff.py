@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 import time
 
 from smtplab.cli import GOOD, Misused
+from smtplab.cli.ending import UntilTold
 from smtplab.cli.live import Command, saveable
 from smtplab.cli.terminal import Terminal, safe
 
@@ -49,20 +49,16 @@ def sniff(arguments: argparse.Namespace) -> int:
     except ValueError as error:
         raise Misused(str(error)) from error
     terminal, where = Terminal.of(sys.stdout), safe(", ".join(arguments.interface))
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    print(f"listening  {where}: {ears.filter}; Ctrl-C ends it", flush=True)
     heard = 0
-    try:
-        while ears.listening:
-            time.sleep(EVERY)
-            if ears.packets > heard:
-                heard = ears.packets
-                print(f"{time.strftime('%H:%M:%S')}   {heard} packets", flush=True)
-    except KeyboardInterrupt:
+    with ears:
+        with UntilTold():
+            print(f"listening  {where}: {ears.filter}; Ctrl-C ends it", flush=True)
+            while ears.listening:
+                time.sleep(EVERY)
+                if ears.packets > heard:
+                    heard = ears.packets
+                    print(f"{time.strftime('%H:%M:%S')}   {heard} packets", flush=True)
         print()
-    finally:
-        signal.signal(signal.SIGTERM, before)
-        ears.stop()
     if ears.dropped:
         print(f"dropped    {ears.dropped} packets, which came faster than they could be taken")
     if arguments.save:
