@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from speaking import GO, QUIT, heard, rules
 
 from smtplab import Capture, schema
+from smtplab.content.headers import top_fields
 from smtplab.content.mailbox import domain, mailbox, mixed_scripts, related, same_as
-from smtplab.frames.envelopes import SIGNS
+from smtplab.findings.envelope import may_show_another, shows_another
+from smtplab.frames.envelopes import SIGNS, named
 from smtplab.printable import visible
 
 
@@ -95,6 +97,20 @@ def test_only_recipients_that_were_accepted_count() -> None:
 def test_what_deceives_the_eye(from_: str, rule: str | None) -> None:
     found = rules(sent("eve@x.test", ("b@y.test",), f"From: {from_}", "To: b@y.test"))
     assert [one for one in found if one != "envelope-from-differs"] == ([rule] if rule else [])
+
+
+PIECES = (
+    "a@b.test", "<a@c.test>", '"x@y.test"', "=?utf-8?q?x=40y=2Etest?=", "=?utf-8?b?eEB5LnRlc3Q=?=", "(x@y.test)", "@r.test:",
+    "<x>", "Pat", " ", ",", ":", ";", '"', "\\", "\\@", "=?utf-8?q?", "?=", "<", ">",
+)  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=8).map("".join))
+def test_no_name_that_shows_an_address_is_passed_over(field: str) -> None:
+    octets = f"From: {field}\r\n\r\n".encode()
+    header = named(octets)
+    if shows_another(header):
+        assert may_show_another(top_fields(octets).from_ or "", [one.address for one in header.from_])
 
 
 def test_a_finding_stands_where_its_mail_stands() -> None:

@@ -16,7 +16,7 @@ PACKAGE = Path(__file__).parent.parent / "smtplab"
 
 # Part of the package -> its floor. A part may import parts of lower floors, and itself.
 FLOORS = {
-    "errors": 0, "printable": 0, "memory": 0, "schema": 0, "kernels": 0,
+    "errors": 0, "printable": 0, "memory": 0, "remembered": 0, "schema": 0, "kernels": 0,
     "markup": 1,
     "smtp": 1, "capture": 1, "tls": 1,
     "dialogue": 2, "content": 2,

@@ -9,7 +9,7 @@ from test_bounds import linear
 
 from smtplab.content.block import FACTOR, FLOOR
 from smtplab.content.kind import kind
-from smtplab.content.parameters import anew
+from smtplab.content.parameters import value
 from smtplab.content.parts import parts
 from smtplab.content.words import decoded
 
@@ -69,7 +69,7 @@ def everything(octets: bytes) -> int:
         kind(part.decoded())
         for _, raw in part.fields:
             decoded(raw)
-            anew(raw)
+            value(raw)
     return total
 
 

@@ -10,6 +10,7 @@ import unicodedata
 from typing import NamedTuple
 
 from smtplab.content.words import decoded, shown
+from smtplab.remembered import remembered
 
 # RFC 5322 3.4:
 #   mailbox = name-addr / addr-spec      name-addr = [display-name] angle-addr      angle-addr = [CFWS] "<" addr-spec ">" [CFWS]
@@ -32,6 +33,7 @@ class Mailbox(NamedTuple):
     address: str
 
 
+@remembered
 def mailbox(octets: bytes) -> Mailbox:
     r"""Read one mailbox, unfolded and not decoded, as `headers.mailboxes` gives it.
 
@@ -79,6 +81,7 @@ def _comment_end(octets: bytes, at: int) -> int:
     return len(octets)
 
 
+@remembered
 def domain(address: str) -> str:
     """The domain of an address, in lower case and as A-labels, "" where it has none.
 
@@ -94,6 +97,7 @@ def domain(address: str) -> str:
         return name
 
 
+@remembered
 def same_as(address: str) -> str:
     """What two addresses have in common that name one mailbox: source route, quotes and case left out.
 

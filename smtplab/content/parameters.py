@@ -6,11 +6,11 @@ Any octets give a result, in linear time: each step of the pattern goes on to th
 from __future__ import annotations
 
 import binascii
-import functools
 import re
 from typing import NamedTuple
 
 from smtplab.content.words import decoded, of_charset, shown, unfolded
+from smtplab.remembered import remembered
 
 DUPLICATE = "duplicate-parameter"  # one name, two values: the first counts
 CONTINUATION = "bad-continuation"  # sections of RFC 2231 that do not follow each other from 0 on
@@ -26,7 +26,6 @@ _PARAMETER = re.compile(
 )
 _QUOTED_PAIR = re.compile(rb'\\(["\\])')  # no other: names such as "C:\temp" are written with plain backslashes
 _PERCENT = re.compile(rb"%([0-9A-Fa-f]{2})")
-_KEPT = 1024  # octets of a field that is remembered: long ones would fill the memory for ever
 _SECTION = re.compile(rb"([^*]++)(?:\*(\d{1,9}+))?+(\*)?+")
 
 
@@ -48,17 +47,13 @@ class Value(NamedTuple):
         return None if text is None else (text.split() or [""])[0]
 
 
+@remembered  # most mails say the same
 def value(raw: bytes) -> Value:
     """Read a field's value.
 
     >>> value(b' Text/Plain; charset="utf-8"; name*0=long; name*1="er.txt"').parameters
     {'charset': b'utf-8', 'name': b'longer.txt'}
     """
-    return _kept(raw) if len(raw) <= _KEPT else anew(raw)
-
-
-def anew(raw: bytes) -> Value:
-    """The same, remembering nothing."""
     line = unfolded(raw)
     head = _WORD.match(line)
     assert head is not None  # it fits anything
@@ -88,9 +83,6 @@ def anew(raw: bytes) -> Value:
             defects.add(DUPLICATE)
         plain[key] = joined
     return Value(shown(word[0]).lower() if word else "", plain, sorted(defects))
-
-
-_kept = functools.lru_cache(maxsize=1024)(anew)  # most mails say the same, and results are not changed
 
 
 def _percent(octets: bytes) -> bytes:

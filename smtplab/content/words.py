@@ -12,6 +12,7 @@ import functools
 import re
 
 from smtplab.printable import printable
+from smtplab.remembered import remembered
 
 # RFC 2047 2, with the language of RFC 2231 5:
 #   encoded-word = "=?" charset ["*" language] "?" encoding "?" encoded-text "?="
@@ -36,6 +37,7 @@ def unfolded(raw: bytes) -> bytes:
     return raw.strip(b" \t\r")
 
 
+@remembered
 def decoded(raw: bytes) -> str:
     r"""A field's value as text: unfolded, its encoded words decoded, what is unsafe or no UTF-8 as `\xNN`.
 
@@ -51,6 +53,7 @@ def decoded(raw: bytes) -> str:
     return _one_line(_words(value)) if b"=?" in value else shown(value)
 
 
+@remembered
 def shown(octets: bytes) -> str:
     """Octets without encoded words as text in one line."""
     return _one_line(octets.decode("utf-8", "surrogateescape"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,7 +12,10 @@ import numpy as np
 from smtplab.content.mailbox import domain, mixed_scripts, related
 from smtplab.findings import place
 from smtplab.findings.row import Finding
-from smtplab.frames.envelopes import Envelope, each
+from smtplab.frames import columns
+from smtplab.frames.envelopes import Named
+from smtplab.frames.envelopes import named as header_of
+from smtplab.frames.messages import head
 from smtplab.frames.words import span
 
 if TYPE_CHECKING:
@@ -43,40 +47,91 @@ RULES = {
 
 def named(capture: Capture) -> Iterator[Finding]:
     """Reverse-path and From of different domains, names that show another address, domains of mixed scripts: a row a session."""
-    found: dict[tuple[int, str], list[_Seen]] = {}
-    for envelope in each(capture):
-        for rule, seen in _told(envelope):
-            found.setdefault((envelope.session, rule), []).append(seen)
-    for (session, rule), seen_ in found.items():
+    messages = _messages(capture)
+    first: dict[tuple[int, str], tuple[int, str]] = {}  # by session and rule: the row of `envelopes`, and what is said
+    count: Counter[tuple[int, str]] = Counter()
+    with_names = [row for row, message in enumerate(messages) if message.may_show_another]
+    shown = (
+        (row, shows_another(header)) for row, header in zip(with_names, _headers(capture, with_names), strict=True)
+    )
+    told = [*((row, one) for row, message in enumerate(messages) for one in _told(message)), *shown]
+    for row, one in told:
+        if one is not None:
+            key = messages[row].session, one[0]
+            first.setdefault(key, (row, one[1]))
+            count[key] += 1
+    rows = sorted({row for row, _ in first.values()})
+    raw = dict(zip(rows, (header.from_raw for header in _headers(capture, rows)), strict=True))
+    for (session, rule), (row, summary) in first.items():
+        seen = _Seen(messages[row].transaction, summary, raw[row][0][:EVIDENCE] if raw[row] else None)
         severity, reference = RULES[rule]
-        yield _finding(capture, rule, severity, reference, session, seen_[0], len(seen_))
+        yield _finding(capture, rule, severity, reference, session, seen, count[session, rule])
 
 
-def _told(envelope: Envelope) -> Iterator[tuple[str, _Seen]]:
-    header, number = envelope.header, envelope.transaction
-    evidence = header.from_raw[0][:EVIDENCE] if header.from_raw else None
-    if "from-differs" in envelope.signs:
-        own, shown = domain(envelope.reverse_path or ""), domain(header.from_[0].address)
-        summary = f"the reverse-path is of {_cut(own)}, From of {_cut(shown)}"
-        yield "envelope-from-differs", _Seen(number, summary, evidence)
+class _Message(NamedTuple):
+    """What a row of `envelopes` says, and whether the names in its From may show another address."""
+
+    session: int
+    transaction: int
+    reverse_path: str
+    from_: list[str]
+    others: list[str]  # of Sender and Reply-To
+    differs: bool
+    may_show_another: bool
+
+
+def _messages(capture: Capture) -> list[_Message]:
+    frame = capture.envelopes
+    path, sender, text = (
+        [one if isinstance(one, str) else "" for one in column.tolist()]
+        for column in (frame["reverse_path"], frame["sender"], capture.messages["from_"])
+    )
+    from_, reply_to, signs = (columns.lists_of(frame[name]) for name in ("from_", "reply_to", "signs"))
+    keys = (frame["session"].tolist(), frame["transaction"].tolist())
+    return [
+        _Message(
+            session, transaction, reverse_path, named_, [sender_, *replies], "from-differs" in told,
+            "several-from" in told or may_show_another(text_, named_),
+        )
+        for session, transaction, reverse_path, named_, sender_, replies, told, text_ in zip(
+            *keys, path, from_, sender, reply_to, signs, text, strict=True
+        )
+    ]  # fmt: skip
+
+
+def may_show_another(text: str, addresses: list[str]) -> bool:
+    """Whether a name in From could be an address, by the field as text and its addresses: it has more "@" than these need."""
+    return text.count("@") > sum("@" in address for address in addresses)
+
+
+def _headers(capture: Capture, rows: list[int]) -> Iterator[Named]:
+    """What the headers of some messages say, by their rows of `envelopes`."""
+    contents = place.reading(capture).contents
+    for content in contents.read(contents.rows[rows].tolist()):
+        yield header_of(head(content))
+
+
+def _told(message: _Message) -> Iterator[tuple[str, str]]:
+    """Rules that are broken in what `envelopes` says, and how."""
+    if message.differs:
+        own, shown = domain(message.reverse_path), domain(message.from_[0])
+        yield "envelope-from-differs", f"the reverse-path is of {_cut(own)}, From of {_cut(shown)}"
+    for address in (message.reverse_path, *message.from_, *message.others):
+        host = address.rpartition("@")[2]
+        if "@" in address and (labels := mixed_scripts(host)):
+            what = f"a domain is written with letters of several scripts: {_cut(labels[0])} in {_cut(host)}"
+            yield "mixed-script-domain", what
+            break
+
+
+def shows_another(header: Named) -> tuple[str, str] | None:
+    """The rule about names, and the first name in From that is another address than the one it stands for."""
     for one in header.from_:
         other = _ADDRESS.search(one.name[:SEARCHED])
         if other and not related(domain(other[0]), domain(one.address)):
-            summary = f"the name shown in From is an address, {_cut(other[0])}; the address is {_cut(one.address)}"
-            yield "display-name-address", _Seen(number, summary, evidence)
-            break
-    addresses = [
-        envelope.reverse_path or "",
-        *(one.address for one in header.from_),
-        header.sender or "",
-        *header.reply_to,
-    ]
-    for address in addresses:
-        host = address.rpartition("@")[2]
-        if "@" in address and (labels := mixed_scripts(host)):
-            summary = f"a domain is written with letters of several scripts: {_cut(labels[0])} in {_cut(host)}"
-            yield "mixed-script-domain", _Seen(number, summary, evidence)
-            break
+            what = f"the name shown in From is an address, {_cut(other[0])}; the address is {_cut(one.address)}"
+            return "display-name-address", what
+    return None
 
 
 def _cut(text: str) -> str:

@@ -106,7 +106,7 @@ class Envelope(NamedTuple):
     signs: list[str]
 
 
-def each(capture: Capture) -> Iterator[Envelope]:
+def _each(capture: Capture) -> Iterator[Envelope]:
     """Every message's envelope beside its header, one message at a time."""
     from smtplab.frames.beneath import reading_of
 
@@ -164,7 +164,7 @@ def envelopes(capture: Capture) -> pd.DataFrame:
 
     if isinstance(capture.source, Stored):
         return capture.source.frame("envelopes")
-    found = list(each(capture))
+    found = list(_each(capture))
     made: dict[str, Any] = {
         "session": columns.numbers([one.session for one in found]),
         "transaction": columns.numbers([one.transaction for one in found]),

@@ -72,37 +72,39 @@ class Contents:
 
     def read(self, transactions: list[int]) -> Iterator[Content]:
         """The contents of these rows of `transactions`, in batches of about `BATCH` octets."""
-        raw = self._pieces[:, places.PIECE_RAW]
-        batch: list[int] = []
-        octets = 0
-        for transaction in transactions:
-            size = int(raw[self._bounds[transaction] : self._bounds[transaction + 1]].sum())
-            if batch and octets + size > BATCH:
-                yield from self._batch(batch, octets)
-                batch, octets = [], 0
-            batch.append(transaction)
+        of_pieces = starts(self._pieces[:, places.PIECE_RAW])
+        rows = np.array(transactions, np.int64)
+        sizes = of_pieces[self._bounds[rows + 1]] - of_pieces[self._bounds[rows]]
+        first = octets = 0
+        for n, size in enumerate(sizes.tolist()):
+            if n > first and octets + size > BATCH:
+                yield from self._batch(rows[first:n], octets)
+                first, octets = n, 0
             octets += size
-        if batch:
-            yield from self._batch(batch, octets)
+        if len(rows):
+            yield from self._batch(rows[first:], octets)
 
-    def _batch(self, transactions: list[int], octets: int) -> Iterator[Content]:
+    def _batch(self, rows: Integers, octets: int) -> Iterator[Content]:
         """Copy some contents at once, and cut them apart."""
-        bounds = [(int(self._bounds[row]), int(self._bounds[row + 1])) for row in transactions]
-        chosen = np.concatenate([np.arange(first, last) for first, last in bounds])
+        firsts = self._bounds[rows]
+        counts = self._bounds[rows + 1] - firsts
+        bounds = starts(counts)
+        chosen = np.repeat(firsts - bounds[:-1], counts) + np.arange(bounds[-1])
         out, ends, seen = np.empty(octets, np.uint8), np.empty(len(chosen), np.int64), np.empty(len(chosen), np.int64)
         lost = self._copy(chosen, out, ends, seen)
-        oddities = seen | self._oddities[chosen]
-        at = piece = 0
-        for row, (first, last) in zip(transactions, bounds, strict=True):
-            own = range(piece, piece + last - first)
-            end = int(ends[own[-1]]) if own else at
-            holes = tuple((where - at, size) for k in own for where, size in lost.get(k, ()))
-            bits = int(np.bitwise_or.reduce(oddities[own.start : own.stop], initial=0))
-            ended = bool(self.t.content_end[row] >= 0)  # chunks may stop without LAST
-            yield Content(
-                out[at:end].tobytes(), holes, ended and not holes and not bits & (st.GAP | st.UNFINISHED), bits
-            )
-            at, piece = end, own.stop
+        # one more piece, of nothing: where a content has none, its own place may lie behind all others
+        oddities = np.append(seen | self._oddities[chosen], 0)
+        bits_of = np.where(counts > 0, np.bitwise_or.reduceat(oddities, bounds[:-1]), 0)
+        ended_of = self.t.content_end[rows] >= 0  # chunks may stop without LAST
+        edges = np.append(0, ends)[bounds].tolist()
+        for n, (bits, ended) in enumerate(zip(bits_of.tolist(), ended_of.tolist(), strict=True)):
+            begin, end = edges[n], edges[n + 1]
+            holes: tuple[tuple[int, int], ...] = ()
+            if lost:
+                own = range(int(bounds[n]), int(bounds[n + 1]))
+                holes = tuple((where - begin, size) for k in own for where, size in lost.get(k, ()))
+            complete = ended and not holes and not bits & (st.GAP | st.UNFINISHED)
+            yield Content(out[begin:end].tobytes(), holes, complete, bits)
 
     def _copy(self, chosen: Integers, out: Octets, ends: Integers, seen: Integers) -> dict[int, list[tuple[int, int]]]:
         """Copy these pieces; returns the holes of each that has any."""
