@@ -22,7 +22,9 @@ from smtplab.frames import columns
 from smtplab.frames.messages import Content, Contents, Message
 
 ENCRYPTED = "zip-encrypted"
-ROWS = 1 << 14  # that are gathered as Python objects before they become Arrow columns
+ROWS = (
+    1 << 12
+)  # that are gathered as Python objects, which the garbage collector visits, before they become Arrow columns
 
 
 def split(content: Content) -> list[Part]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
 
@@ -12,6 +12,7 @@ from smtplab.content.headers import mailboxes, split
 from smtplab.content.mailbox import Mailbox, domain, mailbox, related, same_as
 from smtplab.content.words import decoded
 from smtplab.frames import columns
+from smtplab.frames.entities import TYPES, Rows
 from smtplab.frames.messages import head
 
 if TYPE_CHECKING:
@@ -101,6 +102,7 @@ class Envelope(NamedTuple):
     reverse_path: str | None
     forward_paths: list[str]
     header: Named
+    named: list[str]
     unnamed: list[str]
     not_sent: list[str]
     signs: list[str]
@@ -120,10 +122,10 @@ def _each(capture: Capture) -> Iterator[Envelope]:
         header = named(head(content))
         reverse_path = path if isinstance(path, str) else None
         asked, written = {same_as(one) for one in to}, {same_as(one) for one in header.to}
-        unnamed = [one for one in to if same_as(one) not in written]
+        found, unnamed = ([one for one in to if (same_as(one) in written) is there] for there in (True, False))
         not_sent = [one for one in header.to if same_as(one) not in asked]
         signs = list(_signs(reverse_path, header, unnamed))
-        yield Envelope(session, transaction, reverse_path, to, header, unnamed, not_sent, signs)
+        yield Envelope(session, transaction, reverse_path, to, header, found, unnamed, not_sent, signs)
 
 
 def _signs(reverse_path: str | None, header: Named, unnamed: list[str]) -> Iterator[str]:
@@ -164,19 +166,12 @@ def envelopes(capture: Capture) -> pd.DataFrame:
 
     if isinstance(capture.source, Stored):
         return capture.source.frame("envelopes")
-    found = list(_each(capture))
-    made: dict[str, Any] = {
-        "session": columns.numbers([one.session for one in found]),
-        "transaction": columns.numbers([one.transaction for one in found]),
-        "reverse_path": columns.text([one.reverse_path for one in found]),
-        "from_": columns.texts([[of.address for of in one.header.from_] for one in found]),
-        "reply_to": columns.texts([one.header.reply_to for one in found]),
-        "forward_paths": columns.texts([one.forward_paths for one in found]),
-        "named": columns.texts([[path for path in one.forward_paths if path not in one.unnamed] for one in found]),
-        "unnamed": columns.texts([one.unnamed for one in found]),
-        "not_sent": columns.texts([one.not_sent for one in found]),
-        "signs": columns.texts([one.signs for one in found]),
-    }
-    of_header = ("sender", "return_path", "list_id", "auto_submitted")
-    made |= {name: columns.text([getattr(one.header, name) for one in found]) for name in of_header}
-    return columns.build(schema.ENVELOPES, made)
+    rows = Rows(schema.ENVELOPES, TYPES)
+    for one in _each(capture):
+        header, to = one.header, one.forward_paths
+        rows.add(
+            one.session, one.transaction, one.reverse_path, [of.address for of in header.from_], header.sender,
+            header.reply_to, header.return_path, to, one.named, one.unnamed,
+            one.not_sent, header.list_id, header.auto_submitted, one.signs,
+        )  # fmt: skip
+    return rows.frame()
