@@ -71,8 +71,14 @@ def test_what_only_begins_like_a_header_is_read_as_lines(sent: str) -> None:
     assert capture.commands["size"].sum() == len(sent)
 
 
+def test_an_empty_line_behind_the_greeting_is_a_command() -> None:
+    """A server that waits for a PROXY header greets nobody before it."""
+    capture = told("S: 220 mx ESMTP", "C: ", "S: 500 what?", "C: HELO me", "S: 250 mx", *QUIT)
+    assert answers(capture) == [("?", 500), ("HELO", 250), ("QUIT", 221)]
+
+
 def test_a_header_cut_off_is_an_unfinished_line() -> None:
-    capture = told("S: 220 mx ESMTP", header(0x11, V4)[:-5], "FIN")
+    capture = told(header(0x11, V4)[:-5], "S: 220 mx ESMTP", "FIN")
     assert answers(capture) == [("?", None)]
     assert not capture.commands.complete.any()
 

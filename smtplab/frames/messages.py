@@ -69,6 +69,9 @@ class Contents:
         self._last = np.concatenate([command[st.LAST_SEGMENT][rows], newest]).astype(np.int64)[order]
         self._oddities = np.concatenate([command[st.ODDITIES][rows], opened[st.ODDITIES]])[order]
         self._bounds = starts(np.bincount(of, minlength=t.count))
+        # what was lost before a chunk that opens a transaction may have been its first ones
+        opener = t.wire.lines.opened
+        self._behind_gap = (command[st.VERB][opener] == BDAT) & (command[st.ODDITIES][opener] & st.BEHIND_GAP > 0)
 
     def read(self, transactions: list[int]) -> Iterator[Content]:
         """The contents of these rows of `transactions`, in batches of about `BATCH` octets."""
@@ -99,9 +102,8 @@ class Contents:
             holes = tuple((where - at, size) for k in own for where, size in lost.get(k, ()))
             bits = int(np.bitwise_or.reduce(oddities[own.start : own.stop], initial=0))
             ended = bool(self.t.content_end[row] >= 0)  # chunks may stop without LAST
-            yield Content(
-                out[at:end].tobytes(), holes, ended and not holes and not bits & (st.GAP | st.UNFINISHED), bits
-            )
+            whole = ended and not holes and not bits & (st.GAP | st.UNFINISHED) and not self._behind_gap[row]
+            yield Content(out[at:end].tobytes(), holes, bool(whole), bits)
             at, piece = end, own.stop
 
     def _copy(self, chosen: Integers, out: Octets, ends: Integers, seen: Integers) -> dict[int, list[tuple[int, int]]]:
