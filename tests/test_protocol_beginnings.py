@@ -175,6 +175,7 @@ def test_tls_on_its_own_port_is_no_finding() -> None:
             [("EHLO", 503), ("QUIT", 221)],
         ),
         (("S: 521 mx takes no mail", "C: QUIT", "S: 221 x"), "mx takes no mail", [("QUIT", 221)]),
+        (("S: ld.so: warning", "S: 220 mx ESMTP", "C: QUIT", "S: 221 x"), "mx ESMTP", [("QUIT", 221)]),
         (("S: 421 busy", "C: QUIT"), "busy", [("QUIT", None)]),
         (("C: EHLO me", "S: 220 mx|250 mx", "C: QUIT", "S: 221 x"), "mx", [("EHLO", 250), ("QUIT", 221)]),
         (("C: EHLO me|NOOP", "S: 220 mx", "S: 250-mx|250 X", "S: 250 ok"), "mx", [("EHLO", 250), ("NOOP", 250)]),
