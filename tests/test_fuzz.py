@@ -34,6 +34,10 @@ def test_a_seed_stands_for_one_file() -> None:
     assert [mutating.hostile(seed) for seed in range(5)] == [mutating.hostile(seed) for seed in range(5)]
 
 
+def test_a_capture_with_keys_in_it_is_no_fault() -> None:
+    assert fuzzing.examine((mutating.CAPTURES / "starttls-auth-embedded-keys.pcapng").read_bytes(), share=True)
+
+
 @pytest.mark.slow
 def test_a_fault_is_found_kept_and_made_smaller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def law(capture: Capture) -> None:
