@@ -159,7 +159,7 @@ def test_times_and_packets_are_those_of_the_packets_frame(capture: Capture) -> N
         assert (found.time == found.time_of_packet).all()
         assert (found.session == found.session_of_packet).all()
         # of what is not whole it is the packet that told of the loss, and that may be the peer's
-        assert ((found.from_client == client) | ~found.complete).all()
+        assert ((found.from_client == (found.swapped != client)) | ~found.complete).all()
     for frame in (capture.commands, capture.recipients):
         assert (frame.latency.dropna() >= ZERO).all()
     assert (capture.commands.waited.dropna() >= ZERO).all()
