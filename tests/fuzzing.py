@@ -47,8 +47,12 @@ LAWS: tuple[Callable[[Capture], None], ...] = (
 
 
 def octets_add_up(capture: Capture) -> None:
-    """What was sent is what packets brought and gaps lack; no line holds an octet twice."""
-    packets, gaps, sessions = capture.packets, capture.gaps, capture.sessions
+    """What was sent is what packets brought and gaps lack; no line holds an octet twice.
+
+    Of a session whose keys came in the file, packets carry the records, and lines what stood in them: it is left out.
+    """
+    packets, gaps = capture.packets, capture.gaps
+    sessions = capture.sessions[~capture.sessions.decrypted]
 
     def of(frame: pd.DataFrame, column: str) -> pd.Series[int]:
         return frame[column].fillna(0).groupby(frame["session"]).sum().reindex(sessions.session, fill_value=0)
@@ -101,7 +105,8 @@ def shown(capture: Capture) -> None:
         assert session.ladder().svg().startswith("<svg")
         for side in ("client", "server"):
             whole = session.stream(side, gaps=b"?")
-            assert len(whole) == capture.sessions[f"{side}_bytes"][number]
+            if not capture.sessions.decrypted[number]:  # a hole under TLS has room for what it may have had
+                assert len(whole) == capture.sessions[f"{side}_bytes"][number]
             session.stream(side, gaps=b"")
     for row in capture.messages.head(20).itertuples():
         message = capture.message(row.session, row.transaction)
@@ -142,7 +147,7 @@ def examine(octets: bytes, *, share: bool = False) -> bool:
             capture.frame(name)
         for law in (*LAWS, octets_add_up, nothing_is_invented, shown):
             law(capture)
-        if share and len(capture):
+        if share and len(capture) and not capture.sessions.decrypted.any():  # a copy to be shown has no keys
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder, "shown.pcapng")
                 capture.to_pcapng(path, anonymize=True)

@@ -179,6 +179,12 @@ def test_a_421_in_the_exchange_leaves_the_outcome_open() -> None:
     assert pd.isna(row.auth_ok)
 
 
+@pytest.mark.parametrize("said", [("C: AUTH LOGIN", ASK_NAME), LOGIN[:-1]])
+def test_a_client_that_quits_in_the_exchange_has_not_logged_in(said: tuple[str, ...]) -> None:
+    row = told(*HELLO, *said, "C: QUIT", "S: 221 bye", "FIN").sessions.iloc[0]
+    assert who(row) == ("LOGIN", "pat" if len(said) > 2 else None, None)
+
+
 def test_a_421_to_the_response_is_a_refusal() -> None:
     row = told(*HELLO, *LOGIN, "S: 421 too many", "S-FIN").sessions.iloc[0]
     assert (row.auth_identity, bool(row.auth_ok)) == ("pat", False)

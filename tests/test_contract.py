@@ -159,7 +159,7 @@ def test_times_and_packets_are_those_of_the_packets_frame(capture: Capture) -> N
         assert (found.time == found.time_of_packet).all()
         assert (found.session == found.session_of_packet).all()
         # of what is not whole it is the packet that told of the loss, and that may be the peer's
-        assert ((found.from_client == client) | ~found.complete).all()
+        assert ((found.from_client == (found.swapped != client)) | ~found.complete).all()
     for frame in (capture.commands, capture.recipients):
         assert (frame.latency.dropna() >= ZERO).all()
     assert (capture.commands.waited.dropna() >= ZERO).all()
@@ -275,6 +275,16 @@ TRANSACTIONS: dict[str, tuple[tuple[str, ...], list[Ended]]] = {
     "421 to RCPT": ((*MAIL, RCPT[0], "S: 421 closing", "S-FIN"), [(R, 421, "RCPT")]),
     "421 that nobody asked for": ((*ENVELOPE, "S: 421 timeout", "S-FIN"), [(B, None, "RCPT")]),
     "421 that nobody asked for, and the capture ends": ((*ENVELOPE, "S: 421 timeout"), [(B, None, "RCPT")]),
+    "421 in the content": ((*ENVELOPE, *GO, "C: Subject: s", "S: 421 timeout", "S-FIN"), [(B, None, "DATA")]),
+    "421 in the content, which goes on": (
+        (*ENVELOPE, *GO, "C: Subject: s", "S: 421 timeout", "C: |hello|.", "S-FIN"),
+        [(B, None, "DATA-END")],
+    ),
+    "421 in a chunk": ((*ENVELOPE, "C> BDAT 9 LAST\r\nabcde", "S: 421 timeout", "S-FIN"), [(B, None, "BDAT")]),
+    "421 in a chunk, which goes on": (
+        (*ENVELOPE, "C> BDAT 9 LAST\r\nabcde", "S: 421 timeout", "C> fghiQUIT\r\n", "S-FIN"),
+        [(B, None, "BDAT")],
+    ),
     "421 after the content": ((*ENVELOPE, *SENT, "S: 421 closing", "S-FIN"), [(R, 421, "DATA-END")]),
     "a nested MAIL accepted": (
         (*ENVELOPE, "C: MAIL FROM:<n@x.test>", OK, *RCPT, *DONE, *QUIT),
@@ -313,6 +323,16 @@ def test_what_becomes_of_a_transaction(case: str) -> None:
         assert mine.command.to_list() == list(range(mine.command.iloc[0], mine.command.iloc[-1] + 1)), "one stretch"
     assert got == wanted
     assert capture.transactions.end.notna().all()
+
+
+@pytest.mark.parametrize("case", [case for case in TRANSACTIONS if case.startswith("421 in")])
+def test_what_was_sent_of_a_message_that_a_421_broke_off_is_shown(case: str) -> None:
+    capture = heard(*TRANSACTIONS[case][0])
+    row, message = capture.transactions.iloc[0], capture.messages.iloc[0]
+    assert row.last_reply == "421 timeout"
+    assert row.end == capture.replies.time.iloc[-1]
+    assert (row["size"], row.method) == (message["size"], "BDAT" if "chunk" in case else "DATA")
+    assert message.complete == ("goes on" in case)
 
 
 def test_a_chunk_with_last_opens_and_ends_a_transaction_of_its_own() -> None:

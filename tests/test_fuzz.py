@@ -10,6 +10,7 @@ from pathlib import Path
 import fuzzing
 import mutating
 import pytest
+from speaking import talk
 
 from smtplab import Capture
 
@@ -32,6 +33,25 @@ def test_whatever_is_done_to_a_capture_every_law_holds(count: int, tmp_path: Pat
 
 def test_a_seed_stands_for_one_file() -> None:
     assert [mutating.hostile(seed) for seed in range(5)] == [mutating.hostile(seed) for seed in range(5)]
+
+
+def test_a_capture_with_keys_in_it_is_no_fault() -> None:
+    assert fuzzing.examine((mutating.CAPTURES / "starttls-auth-embedded-keys.pcapng").read_bytes(), share=True)
+
+
+def test_roles_that_are_swapped_are_no_fault() -> None:
+    said = talk(
+        "S: 220 mx ESMTP",
+        "C: TURN",
+        "S: 250 ok",
+        "C: 220 me",
+        "S: EHLO mx",
+        "C: 250 me",
+        "S: QUIT",
+        "C: 221 bye",
+        "FIN",
+    )
+    assert fuzzing.examine(said.pcap(), share=True)
 
 
 @pytest.mark.slow

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 from builders import pcap
-from speaking import CONTENT, ENVELOPE, GO, HELLO, QUIT, quietly, talk
+from speaking import CONTENT, ENVELOPE, GO, HELLO, QUIT, RCPT, quietly, talk
+from speaking import MAIL as MAILED
 
 from smtplab import Capture
 from smtplab.capture.packets import Packets
@@ -151,3 +152,68 @@ def test_a_capture_that_begins_within_content_makes_no_commands_of_it() -> None:
     at = next(n for n, (_, octets) in enumerate(MAIL.records) if b"hello" in octets)
     capture = quietly(pcap(MAIL.records[at:]))
     assert capture.commands.verb.to_list() == ["MAIL", "QUIT"]
+
+
+REFUSED = ("C: RCPT TO:<n@y.test>", "S: 550 no")
+NEXT = ("C: RSET", "S: 250 fine", *QUIT)
+CHUNKS = ("C> BDAT 5\r\nfirst", "S: 250 ok", "C> BDAT 6\r\nsecond", "S: 250 ok", "C> BDAT 5 LAST\r\nthird", "S: 250 ok")
+
+
+def lost(octets: bytes, *turns: str, cut: int = 0) -> Capture:
+    """A conversation without the packets that carry these octets; of those behind, the server's come in pieces of `cut`."""
+    at = next(n for n, turn in enumerate(turns) if octets.decode() in turn) if cut else len(turns)
+    said = talk(*turns[: at + 1])
+    for turn in turns[at + 1 :]:
+        if turn == "FIN":
+            said.close()
+            continue
+        text = f"{turn[3:]}\r\n".encode()
+        size = cut if turn[0] == "S" else len(text)
+        for place in range(0, len(text), size):
+            (said.server if turn[0] == "S" else said.client)(text[place : place + size])
+    return quietly(pcap([record for record in said.records if octets not in record[1]]))
+
+
+@pytest.mark.parametrize("cut", [0, 1, 2, 3, 4, 5])
+@pytest.mark.parametrize("reply", ["250 fine", "250", "250-fine|250 x", "550"])
+def test_the_first_reply_behind_a_gap_is_found_however_it_is_cut(reply: str, cut: int) -> None:
+    """Were it passed over, each reply behind it would answer the command before its own."""
+    turns = (
+        *HELLO,
+        *MAILED,
+        "C: NOOP",
+        "S: 250 lost",
+        "C: VRFY x",
+        *(f"S: {line}" for line in reply.split("|")),
+        *NEXT,
+    )
+    capture = lost(b"250 lost", *turns, cut=cut)
+    assert capture.commands.code.astype(object).where(capture.commands.code.notna(), None).to_list() == [
+        250, 250, None, int(reply[:3]), 250, 221,
+    ]  # fmt: skip
+    assert capture.replies.complete.all()
+
+
+def test_a_message_whose_chunk_is_lost_is_not_whole() -> None:
+    """A gap outside of content ends a transaction; what comes behind it is no message of its own."""
+    capture = lost(b"second", *HELLO, *ENVELOPE, *CHUNKS, *QUIT)
+    assert capture.commands.argument.to_list()[3:5] == ["5", "5 LAST"]
+    assert capture.transactions.outcome.to_list() == ["incomplete", "accepted"]
+    assert capture.transactions.reverse_path.isna().to_list() == [False, True]
+    assert capture.messages["size"].to_list() == [5, 5]
+    assert capture.messages.complete.to_list() == [False, False]
+    assert capture.messages.sha256.isna().all()
+
+
+def test_an_empty_last_chunk_behind_a_lost_one_is_no_empty_message() -> None:
+    said = (*HELLO, *ENVELOPE, "C> BDAT 5\r\nfirst", "S: 250 ok", "C: BDAT 0 LAST", "S: 250 ok", *QUIT)
+    capture = lost(b"first", *said)
+    assert capture.messages[["size", "complete"]].to_numpy().tolist() == [[0, False]]
+    assert capture.messages.sha256.isna().all()
+
+
+def test_a_refusal_is_not_the_last_word_where_commands_behind_it_are_lost() -> None:
+    for kept, outcome in ((MAILED, ["incomplete", "accepted"]), ((MAILED[0], "S: 550 no"), ["rejected", "accepted"])):
+        capture = lost(b"<b@y.test>", *HELLO, *kept, *REFUSED, *RCPT, *GO, CONTENT, "S: 250 ok", *QUIT)
+        assert capture.transactions.outcome.to_list() == outcome
+        assert capture.transactions.code.isna().to_list() == [outcome[0] == "incomplete", False]

@@ -71,8 +71,14 @@ def test_what_only_begins_like_a_header_is_read_as_lines(sent: str) -> None:
     assert capture.commands["size"].sum() == len(sent)
 
 
+def test_an_empty_line_behind_the_greeting_is_a_command() -> None:
+    """A server that waits for a PROXY header greets nobody before it."""
+    capture = told("S: 220 mx ESMTP", "C: ", "S: 500 what?", "C: HELO me", "S: 250 mx", *QUIT)
+    assert answers(capture) == [("?", 500), ("HELO", 250), ("QUIT", 221)]
+
+
 def test_a_header_cut_off_is_an_unfinished_line() -> None:
-    capture = told("S: 220 mx ESMTP", header(0x11, V4)[:-5], "FIN")
+    capture = told(header(0x11, V4)[:-5], "S: 220 mx ESMTP", "FIN")
     assert answers(capture) == [("?", None)]
     assert not capture.commands.complete.any()
 
@@ -169,6 +175,7 @@ def test_tls_on_its_own_port_is_no_finding() -> None:
             [("EHLO", 503), ("QUIT", 221)],
         ),
         (("S: 521 mx takes no mail", "C: QUIT", "S: 221 x"), "mx takes no mail", [("QUIT", 221)]),
+        (("S: ld.so: warning", "S: 220 mx ESMTP", "C: QUIT", "S: 221 x"), "mx ESMTP", [("QUIT", 221)]),
         (("S: 421 busy", "C: QUIT"), "busy", [("QUIT", None)]),
         (("C: EHLO me", "S: 220 mx|250 mx", "C: QUIT", "S: 221 x"), "mx", [("EHLO", 250), ("QUIT", 221)]),
         (("C: EHLO me|NOOP", "S: 220 mx", "S: 250-mx|250 X", "S: 250 ok"), "mx", [("EHLO", 250), ("NOOP", 250)]),

@@ -316,6 +316,21 @@ def test_noise_in_place_of_records_is_given_up_in_bounded_work(tmp_path: Path) -
     assert set(capture.gaps.reason) == {"no-key"}
 
 
+def test_a_stream_of_which_a_record_is_lost_does_not_end_in_silence(tmp_path: Path) -> None:
+    """How many octets a lost record carried nobody knows; that some are missing is known."""
+    one = sealed(*OPEN, "TLS", *HELLO[1:], "C: NOOP", "S: 250 ok", *QUIT)
+    records = one.said.records
+    lost = max(n for n, (_, octets) in enumerate(records) if len(octets) > 60 and octets[34:36] == b"\0\x19") - 1
+    capture = opened(one, tmp_path, records=[record for n, record in enumerate(records) if n not in (lost, lost - 1)])
+    assert capture.gaps["size"].isna().any()
+    session = capture.session(0)
+    for of, sizes in capture.gaps.groupby("from_client")["size"]:
+        side, many = "client" if of else "server", r"\d+ octets" if sizes.notna().all() else "octets"
+        with pytest.raises(smtplab.IncompleteError, match=f"session 0: {many} of the {side} are missing"):
+            session.stream(side)
+        assert session.stream(side, gaps=b"")
+
+
 def test_every_stretch_of_a_stream_with_holes() -> None:
     octets = bytes(range(100, 130))
     sizes = [(3, 7), (2, -1), (1, -1), (4, 0), (1, 20), (5, -1), (2, 13), (3, -1)]  # and where they lie, -1 a hole

@@ -64,6 +64,9 @@ def end_chunk(S: Table, c: int, R: Table, nr: int, Q: Table, segment: int, end: 
     R[nr - 1, st.BODY_RAW] = S[c, st.CHUNK_SEEN]
     R[nr - 1, st.LAST] = S[c, st.CHUNK_LAST]
     R[nr - 1, st.DECLARED] = S[c, st.CHUNK_SIZE]
+    if S[c, st.GAP_BEFORE]:
+        R[nr - 1, st.ODDITIES] |= st.BEHIND_GAP
+        S[c, st.GAP_BEFORE] = 0
     enqueue(Q, S, c, V_BDAT, number, end)
     if S[c, st.CHUNK_LAST] == 0:
         Q[S[c, st.QUEUE_TAIL], st.Q_DUE] = -1  # only after the last chunk is there a reply a recipient (RFC 2033 4.2)

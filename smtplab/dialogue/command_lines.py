@@ -158,8 +158,9 @@ def read_line(
             return e, nr
         S[c, st.LINE_SEGMENT] = k
         S[c, st.LINE_POS] = p
-        if b == CR and offset == 0 and S[c, st.PREAMBLE_LEFT] == 0:
-            S[c, st.MODE] = st.PREAMBLE  # so begins a binary PROXY header
+        greeted = S[c, st.CLIENT_ACKED] > 0 or (S[c, st.CLIENT_ACKED] < 0 and S[c, st.REPLIES] > 0)
+        if b == CR and offset == 0 and S[c, st.PREAMBLE_LEFT] == 0 and not greeted:
+            S[c, st.MODE] = st.PREAMBLE  # so begins a binary PROXY header, for which the server's greeting waits
             return p, nr
         S[c, st.WORD_HIGH] = 0
         S[c, st.WORD_LOW] = 0

@@ -22,6 +22,7 @@ from smtplab.dialogue import transactions as tx
 from smtplab.dialogue.following import Followed, starts
 from smtplab.dialogue.under_tls import Tunnel
 from smtplab.dialogue.unspoken import Apart, Gathered, Unspoken, unspoken
+from smtplab.dialogue.verb_numbers import V_BDAT, V_DATA_END
 from smtplab.tls.keylog import KeyLog
 
 NOTHING = np.empty(0, np.int64)
@@ -242,6 +243,13 @@ def _paired(
     closed_at = np.full(len(wanted), np.iinfo(np.int64).max, np.int64)
     unasked = np.flatnonzero((command_of < 0) & (code_of == 421))[::-1]
     closed_at[session[unasked]] = reply[st.AT][unasked]
+    # what the client was sending then is still the transaction's: the content that a 354 asked for, or the rest of a chunk
+    closing = np.full(len(wanted), -1, np.int64)
+    closing[session[unasked]] = reply[st.FIRST_SEGMENT][unasked]
+    of, verb = command[st.SESSION], command[st.VERB]
+    sent = (verb == V_DATA_END) & (command[st.BODY_SEGMENT] >= 0)
+    sent |= (verb == V_BDAT) & (command[st.FIRST_SEGMENT] < closing[of])
+    closed_at[of[sent & (command[st.NUMBER] == closed_at[of])]] += 1
     transaction, opened, ended, how = (np.zeros(n, np.int64) for _ in range(4))
     count = tx.number_transactions(
         command[st.SESSION], command[st.VERB], classes, decided, command[st.LAST], command[st.ODDITIES],

@@ -34,7 +34,7 @@ from smtplab.dialogue.verb_numbers import (
     V_XCLIENT,
     V_XEXCH50,
 )  # fmt: skip
-from smtplab.dialogue.way_back import ANY_NUMBER, end_without_mark, is_tail, skip_rest, take_up, went_on
+from smtplab.dialogue.way_back import ANY_NUMBER, begin_reply, end_without_mark, is_tail, skip_rest, take_up, went_on
 from smtplab.dialogue.written import dequeue, forget, write
 from smtplab.kernels import Buffer, Table, Words, kernel
 
@@ -61,15 +61,7 @@ def read_reply(
         if (offset == S[c, st.SERVER_BEGIN] or S[c, st.TLS_DUE]) and 20 <= b <= 23:
             S[c, st.SERVER_TLS] = offset
             return e, nr, 0
-        S[c, st.REPLY_SEGMENT] = k
-        S[c, st.REPLY_POS] = p
-        S[c, st.REPLY_LINES] = 0
-        S[c, st.REPLY_CODE] = -1
-        S[c, st.REPLY_COLUMN] = 0
-        S[c, st.REPLY_DIGITS] = 0
-        S[c, st.REPLY_SEPARATOR] = 0
-        S[c, st.REPLY_BEFORE] = 0
-        S[c, st.REPLY_ODDITIES] = 0
+        begin_reply(k, p, S, c)
     column = S[c, st.REPLY_COLUMN]
     digits = S[c, st.REPLY_DIGITS]
     separator = S[c, st.REPLY_SEPARATOR]
@@ -346,7 +338,7 @@ def read_server(
         return nr
     first = S[c, st.REPLY_SKIPS]
     if first:
-        p = skip_rest(buf, p, e, S, c)
+        p = skip_rest(buf, k, p, e, G[k, ACKED], S, c)
     if p < e:
         if S[c, st.REPLY_LENGTH] == 0:
             S[c, st.REPLY_ACKED] = G[k, ACKED]

@@ -50,7 +50,7 @@ REPLY_ACKED = 48  # octets of the client's stream that the server had seen at it
 REPLY_COLUMN, REPLY_DIGITS, REPLY_SEPARATOR = 49, 50, 51  # of its open line
 REPLY_BEFORE = 52
 REPLY_ODDITIES = 53
-REPLY_SKIPS = 54  # behind a gap: octets up to the next line end belong to a line whose beginning is lost
+REPLY_SKIPS = 54  # behind a gap: 1 a line may begin, 2 this one's beginning is lost, 3 a segment ended within its code
 # counters
 COMMANDS, REPLIES = 55, 56
 MUTE_SERVER = 57  # no octet of the server was captured

@@ -18,7 +18,7 @@ from smtplab.dialogue.content import (
 from smtplab.dialogue.written import forget
 from smtplab.kernels import Buffer, Table, kernel
 
-LF, BLANK, HYPHEN = 10, 32, 45
+CR, LF, BLANK, HYPHEN = 13, 10, 32, 45
 ANY_NUMBER = 1 << 62
 
 
@@ -87,17 +87,64 @@ def is_tail(R: Table, nr: int, S: Table, c: int) -> Any:
 
 
 @kernel
-def skip_rest(buf: Buffer, p: int, e: int, S: Table, c: int) -> Any:
-    """Behind a gap: pass over what is left of a line whose beginning is lost, and over lines that begin with no code."""
+def begin_reply(k: int, p: int, S: Table, c: int) -> Any:
+    """Open a reply whose first octet lies here."""
+    S[c, st.REPLY_SEGMENT] = k
+    S[c, st.REPLY_POS] = p
+    S[c, st.REPLY_LINES] = 0
+    S[c, st.REPLY_CODE] = -1
+    S[c, st.REPLY_COLUMN] = 0
+    S[c, st.REPLY_DIGITS] = 0
+    S[c, st.REPLY_SEPARATOR] = 0
+    S[c, st.REPLY_BEFORE] = 0
+    S[c, st.REPLY_ODDITIES] = 0
+
+
+@kernel
+def goes_with_code(b: int, column: int) -> Any:
+    """Whether octet `b` can stand at this column of a line that begins with a code: its three digits, then what ends it."""
+    if column < 3:
+        return (48 if column else 50) <= b <= (57 if column else 53)
+    return b == BLANK or b == HYPHEN or b == CR or b == LF
+
+
+@kernel
+def skip_rest(buf: Buffer, k: int, p: int, e: int, acked: int, S: Table, c: int) -> Any:
+    """Behind a gap: pass over what is left of a line whose beginning is lost, and over lines that begin with no code.
+
+    A code may be cut between two segments: what has been seen of it stands in the fields of a reply, which is none yet.
+    """
+    if S[c, st.REPLY_SKIPS] == 3:
+        while p < e and S[c, st.REPLY_COLUMN] < 4 and goes_with_code(int(buf[p]) & 255, S[c, st.REPLY_COLUMN]):
+            b = int(buf[p]) & 255
+            if S[c, st.REPLY_COLUMN] == 3:
+                S[c, st.REPLY_SKIPS] = 0
+                S[c, st.REPLY_LENGTH] = 3  # its fourth octet is read as any other
+                return p
+            S[c, st.REPLY_DIGITS] = S[c, st.REPLY_DIGITS] * 10 + b - 48
+            S[c, st.REPLY_COLUMN] += 1
+            p += 1
+        if p == e:
+            return e
+        S[c, st.REPLY_SKIPS] = 2
     while p < e:
-        if e - p >= 4 and S[c, st.REPLY_SKIPS] == 1:
-            code = (int(buf[p]) & 255) - 48
-            good = 2 <= code <= 5 and int(buf[p + 3]) in (BLANK, HYPHEN)
-            for d in range(1, 3):
-                good = good and 48 <= int(buf[p + d]) <= 57
-            if good:
+        if S[c, st.REPLY_SKIPS] == 1:
+            n = 0
+            digits = 0
+            while n < 4 and p + n < e and goes_with_code(int(buf[p + n]) & 255, n):
+                if n < 3:
+                    digits = digits * 10 + (int(buf[p + n]) & 255) - 48
+                n += 1
+            if n == 4:
                 S[c, st.REPLY_SKIPS] = 0
                 return p
+            if n > 0 and p + n == e:
+                begin_reply(k, p, S, c)
+                S[c, st.REPLY_ACKED] = acked
+                S[c, st.REPLY_COLUMN] = n
+                S[c, st.REPLY_DIGITS] = digits
+                S[c, st.REPLY_SKIPS] = 3
+                return e
         S[c, st.REPLY_SKIPS] = 1 if int(buf[p]) == LF else 2
         p += 1
     return e

@@ -22,9 +22,7 @@ from smtplab.frames import columns
 from smtplab.frames.messages import Content, Contents, Message
 
 ENCRYPTED = "zip-encrypted"
-ROWS = (
-    1 << 12
-)  # that are gathered as Python objects, which the garbage collector visits, before they become Arrow columns
+ROWS = 1 << 12  # that are gathered as Python objects, which the garbage collector visits, until they become columns
 
 
 def split(content: Content) -> list[Part]:

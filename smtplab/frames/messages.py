@@ -69,6 +69,9 @@ class Contents:
         self._last = np.concatenate([command[st.LAST_SEGMENT][rows], newest]).astype(np.int64)[order]
         self._oddities = np.concatenate([command[st.ODDITIES][rows], opened[st.ODDITIES]])[order]
         self._bounds = starts(np.bincount(of, minlength=t.count))
+        # what was lost before a chunk that opens a transaction may have been its first ones
+        opener = t.wire.lines.opened
+        self._behind_gap = (command[st.VERB][opener] == BDAT) & (command[st.ODDITIES][opener] & st.BEHIND_GAP > 0)
 
     def read(self, transactions: list[int]) -> Iterator[Content]:
         """The contents of these rows of `transactions`, in batches of about `BATCH` octets."""
@@ -95,7 +98,7 @@ class Contents:
         # one more piece, of nothing: where a content has none, its own place may lie behind all others
         oddities = np.append(seen | self._oddities[chosen], 0)
         bits_of = np.where(counts > 0, np.bitwise_or.reduceat(oddities, bounds[:-1]), 0)
-        ended_of = self.t.content_end[rows] >= 0  # chunks may stop without LAST
+        ended_of = (self.t.content_end[rows] >= 0) & ~self._behind_gap[rows]  # chunks may stop without LAST
         edges = np.append(0, ends)[bounds].tolist()
         for n, (bits, ended) in enumerate(zip(bits_of.tolist(), ended_of.tolist(), strict=True)):
             begin, end = edges[n], edges[n + 1]

@@ -171,8 +171,15 @@ class Reading:
         return self.wire.masked(session, octets[:clear], server=server, gaps=gaps) + octets[clear:], missing
 
     def stream(self, session: int, *, server: bool, gaps: bytes | None) -> tuple[bytes, int]:
-        """A stream's octets up to its first hole, or with `gaps` put into holes; and how many octets of it are missing."""
+        """A stream's octets up to its first hole, or with `gaps` put into holes; and how many octets of it are missing.
+
+        -1: some are, and nobody knows how many, for they were under TLS.
+        """
         stream = 2 * session + int(server)
         missing = int(self.lines.segments.streams[stream, layout.MISSING])
+        if session in self.lines.tunnels and any(
+            row[layout.REASON] & layout.GUESSED for row in self.lines.segments.of(stream)
+        ):
+            missing = -1
         octets = self.lines.stream(stream, gaps=gaps)
         return self.wire.masked(session, octets, server=server, gaps=gaps), missing

@@ -92,8 +92,9 @@ class Session:
             read = source.captured if tls else source.stream
             octets, missing = read(self.session, server=side == "server", gaps=gaps)
         if missing and gaps is None:
+            many = f"{missing} octets" if missing > 0 else "octets"
             raise IncompleteError(
-                f"session {self.session}: {missing} octets of the {side} are missing from the capture; "
+                f"session {self.session}: {many} of the {side} are missing from the capture; "
                 'stream(…, gaps=b"…") says what to put there'
             )
         return octets

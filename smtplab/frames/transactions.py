@@ -86,6 +86,11 @@ class Transactions:
         closing = first[self.session]
         after = at(lines.reply[st.FIRST_SEGMENT], closing) > lines.command[st.FIRST_SEGMENT][lines.opened]
         until_then = ((how == tx.BY_421) | (how == tx.BY_SESSION_END)) & (lines.ended < 0)
+        # or it came before the end of the content, to which then no reply came
+        goes_on = (how == tx.BY_COMMAND) & (lines.reply_of[lines.ended] < 0) & self.body[lines.ended]
+        whole = lines.command[st.ODDITIES][lines.ended] & st.UNFINISHED == 0
+        behind = at(lines.reply[st.FIRST_SEGMENT], closing) < lines.command[st.LAST_SEGMENT][lines.ended]
+        until_then |= goes_on & (behind | ~whole)
         closing = np.where((closing >= 0) & after & until_then, closing, -1)
         how[closing >= 0] = tx.BY_421
         return how, closing
@@ -109,7 +114,7 @@ class Transactions:
         return size, carried
 
     def _outcomes(self, verb: Integers, code: Integers, inside: Mask) -> None:
-        lines = self.wire.lines
+        lines, how = self.wire.lines, self.how
         no = (code >= 400) & (code <= 599)
         rcpt = inside & (verb == RCPT)
         end = self.content_end
@@ -125,15 +130,15 @@ class Transactions:
         refusal = np.where(all_refused, refused_rcpt, np.where(data_refused > let_in, data_refused, -1))
         refusal = np.where(mail_refused, lines.opened, refusal)
         deciding = np.where(accepted | (end_code >= 400), end, refusal)
-        rejected = ~accepted & (deciding >= 0)
+        # a refusal of RCPT or DATA is not the last word where commands behind it are lost
+        rejected = ~accepted & (deciding >= 0) & ((how != tx.BY_GAP) | mail_refused | (end_code >= 400))
         # given up, or never decided? Content whose reply never came, a command left without a reply, octets that were lost, and
         # a capture that stops in the middle leave it open; RSET, QUIT, a new hello and a broken connection give it up.
-        how = self.how
         last = self.last(inside)
         closed = self._connection_closed()[self.session]
         unanswered = (lines.reply_of[last] < 0) & (verb[last] != QUIT) if self.count else np.zeros(0, bool)
         undecided = (
-            ((end >= 0) & (end_code == 0))
+            ((end >= 0) & (end_code == 0) & (self.closing < 0))
             | (how == tx.BY_GAP)
             | self._one_sided()[self.session]
             | ((how == tx.BY_SESSION_END) & (~closed | (unanswered & (self.open_content < 0))))
@@ -256,7 +261,8 @@ def _ends(t: Transactions) -> tuple[Integers, Mask]:
     quits = (ended >= 0) & (at(lines.command[st.VERB], ended) == QUIT)
     time = np.where(reply >= 0, at(wire.reply_time, reply), 0)
     time = np.where(quits, at(wire.command_time, ended), time)
-    over = (t.how == tx.BY_SESSION_END) | ((ended >= 0) & ~quits & (reply < 0))  # or its content was never answered
+    never = (ended >= 0) & ~quits & (reply < 0) & (t.closing < 0)  # its content was never answered
+    over = (t.how == tx.BY_SESSION_END) | never
     time = np.where(over, session_end, np.where(t.closing >= 0, at(wire.reply_time, t.closing), time))
     return time, ~over & ~quits & (reply < 0) & (t.closing < 0)
 

@@ -159,13 +159,16 @@ class Wire:
         begins = np.flatnonzero(np.isin(verb, texts.AUTHS))
         ends = others[np.searchsorted(others, begins, side="right")]
         for begin, end in zip(begins.tolist(), ends.tolist(), strict=True):
-            responses = tuple(map(sent.__getitem__, range(begin + 1, end)))
+            left = (
+                code_of[end - 1] == 221 and end - begin > 1
+            )  # the last one was no answer, but QUIT, and the server took it so
+            responses = tuple(map(sent.__getitem__, range(begin + 1, end - left)))
             challenges = tuple(challenge(row) for row in range(begin, end - 1))
             mechanism = named(clear.line(begin)).decode("ascii")
             initial = sent[begin].strip(b" \t") or None
             code = int(code_of[end - 1])
             name = who(mechanism, initial, responses, challenges)
-            ok = None if code < 200 or 300 <= code < 400 else code < 300
+            ok = None if code < 200 or 300 <= code < 400 or code == 221 else code < 300
             of = int(session[begin])
             known.setdefault(of, set()).add((name or "").encode())
             before = found.get(of)
@@ -262,12 +265,22 @@ class Wire:
 
     @cached_property
     def greetings(self) -> Integers:
-        """Of each session, its first reply where it answers no command, -1 else; HTTP's answer to CONNECT is passed over."""
+        """Of each session, its first reply where it answers no command, -1 else.
+
+        HTTP's answer to CONNECT is passed over, and so are lines without a code that stand before a 220.
+        """
         lines = self.lines
         first = lines.first_reply[:-1].copy()
         for session in np.flatnonzero(lines.state[:, st.TUNNEL] == 2).tolist():
             codes = lines.reply[st.CODE][first[session] : lines.first_reply[session + 1]]
             first[session] += int(np.argmax(codes >= 0)) if (codes >= 0).any() else len(codes)
+        strange = (
+            (lines.state[:, st.TUNNEL] != 2) & (first < lines.first_reply[1:]) & (at(lines.reply[st.CODE], first) < 0)
+        )
+        for session in np.flatnonzero(strange).tolist():
+            codes = lines.reply[st.CODE][first[session] : lines.first_reply[session + 1]]
+            coded = int(np.argmax(codes >= 0))
+            first[session] += coded if codes[coded] == 220 else 0
         some = np.flatnonzero(first < lines.first_reply[1:])
         found = np.full(lines.sessions, -1, np.int64)
         rows = first[some]
