@@ -162,6 +162,9 @@ def test_every_line_that_is_stepped_to_is_seen_from_its_beginning(captures: Path
             page.wait_for_timeout(300)
             tops.append(page.locator('.smtplab-stage:visible [aria-selected="true"]').evaluate(ABOVE))
         assert max(tops) <= 0, f"px of each line that are scrolled out of sight: {tops}"
+        # Whoever stepped on to the end by a button goes back by keys.
+        page.keyboard.press("ArrowLeft")
+        page.wait_for_selector('.smtplab-said:has-text("step 12 of 13")', timeout=10_000)
         # What the filters let through is said, and is on the screen, however long the words.
         page.fill('.smtplab-tools input[placeholder^="address"]', "550")
         said = page.wait_for_selector('.smtplab-table .smtplab-said:has-text(" of 200 sessions")')

@@ -23,7 +23,7 @@ from smtplab.charts.states import states
 from smtplab.charts.timeline import timeline
 from smtplab.frames.event import whole, word
 from smtplab.frames.exchange import SPOKEN, exchange
-from smtplab.frames.words import GROUP, counted, span
+from smtplab.frames.words import counted, grouped, span
 from smtplab.lab import ASKED
 from smtplab.printable import one_line
 from smtplab.widgets.files import captures_in, opened, said
@@ -270,11 +270,7 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
         page = min(max(page, 0), pages - 1)
         part = self.frame.iloc[page * PAGE : (page + 1) * PAGE]
         all_of = len(self.capture.sessions)
-        said = (
-            counted(all_of, "session")
-            if count == all_of
-            else f"{count:,} of ".replace(",", GROUP) + counted(all_of, "session")
-        )
+        said = counted(all_of, "session") if count == all_of else f"{grouped(count)} of {counted(all_of, 'session')}"
         if pages > 1:
             said += f", page {page + 1} of {pages}"
         if not all_of:
