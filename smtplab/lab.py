@@ -11,6 +11,8 @@ from pathlib import Path
 FIRST = "notebooks/00-start-here.ipynb"
 # The variable that names the captures for the page of `smtplab explore`, as a JSON list: a path is never pasted into code.
 ASKED = "SMTPLAB_EXPLORE"
+# JupyterLab looks into `labconfig` there for what its settings are where a reader chose none.
+SETTINGS = Path(__file__).parent / "cli" / "page"
 KINDS = {"notebooks": "*.ipynb", "captures": "*.pcap*"}
 
 
@@ -52,9 +54,15 @@ def command(folder: Path, *, browser: bool) -> list[str]:
     return words
 
 
+def environment() -> dict[str, str]:
+    """JupyterLab's environment: settings of ours lie beneath the reader's, so that no question about news covers the notebook."""
+    paths = [str(SETTINGS), *filter(None, [os.environ.get("JUPYTER_CONFIG_PATH")])]
+    return os.environ | {"JUPYTER_CONFIG_PATH": os.pathsep.join(paths)}
+
+
 def start(folder: Path, *, browser: bool = True) -> int:
     """Run JupyterLab until it is stopped; its exit code."""
     words = command(folder, browser=browser)
     if os.name == "posix":  # JupyterLab takes this process's place: Ctrl-C is then between it and the reader
-        os.execv(words[0], words)
-    return subprocess.run(words, check=False).returncode
+        os.execve(words[0], words, environment())
+    return subprocess.run(words, check=False, env=environment()).returncode

@@ -19,7 +19,7 @@ from typing import Any
 
 import nbformat
 
-from smtplab.lab import command, copy_to
+from smtplab.lab import command, copy_to, environment
 
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
 # What JupyterLab itself says at every start; none of it is a notebook's.
@@ -78,6 +78,7 @@ def running_lab(folder: Path, home: Path) -> Iterator[Lab]:
         f"--IdentityProvider.token={token}", "--LabApp.expose_app_in_browser=True",
     ]  # fmt: skip
     kept = {name: value for name, value in os.environ.items() if not name.startswith("JUPYTER")}
+    kept["JUPYTER_CONFIG_PATH"] = environment()["JUPYTER_CONFIG_PATH"]
     own = {name: str(home / name.lower()) for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")}
     own |= {name: str(home / name.lower()) for name in ("JUPYTERLAB_SETTINGS_DIR", "JUPYTERLAB_WORKSPACES_DIR")}
     log = (home / "log").open("wb")

@@ -112,3 +112,8 @@ def test_page_asks_nobody_and_opens_into_all_fields(tmp_path: Path) -> None:
             assert f"{one.reference})" in text
     with pytest.raises(ValueError, match=r"\.html"):
         session.to_html(tmp_path / "a.pdf")
+
+
+def test_pages_are_counted_from_one_as_the_widget_counts_them(captures: Path) -> None:
+    picture = smtplab.open(captures / "one-mail.pcap").session(0).bytes(command=0, rows=4, page=1)
+    assert picture.scene.title.endswith(f", page 2 of {picture.interact().pages}")

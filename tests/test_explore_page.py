@@ -18,6 +18,7 @@ from smtplab.cli.explore import served
 
 ARROWS = """[...document.querySelectorAll('.widget-dropdown select')].map(one => getComputedStyle(one))
   .map(look => [look.appearance, look.backgroundImage, look.colorScheme])"""
+ABOVE = "row => Math.round(row.closest('.smtplab-stage').getBoundingClientRect().top - row.getBoundingClientRect().top)"
 SIZE: Any = {"width": 1280, "height": 720}
 
 
@@ -139,3 +140,34 @@ def test_what_is_taller_than_its_room_is_seen_from_its_beginning(captures: Path,
         last = page.locator("[role=option]:visible").last
         last.scroll_into_view_if_needed()
         assert last.bounding_box()["height"] > 0
+
+
+@pytest.mark.needs_chromium
+@pytest.mark.slow
+def test_every_line_that_is_stepped_to_is_seen_from_its_beginning(captures: Path, browser: Any) -> None:
+    capture = str(captures / "two-hundred-sessions.pcap.gz")
+    with (
+        served([capture]) as (address, _),
+        visiting(browser, address.partition("/?")[0], viewport=SIZE) as visit,
+    ):
+        page = visit.page
+        page.goto(address)
+        page.wait_for_selector('svg[aria-label^="Ladder of session 0:"]')
+        page.click('.lm-TabBar-tab:has-text("bytes")')
+        page.wait_for_selector('svg[aria-label^="Octets of session 0:"]')
+        tops = []
+        for number in range(1, 14):
+            page.click('button[data-act="forward"]')
+            page.wait_for_selector(f'.smtplab-said:has-text("step {number} of 13")')
+            page.wait_for_timeout(300)
+            tops.append(page.locator('.smtplab-stage:visible [aria-selected="true"]').evaluate(ABOVE))
+        assert max(tops) <= 0, f"px of each line that are scrolled out of sight: {tops}"
+        # Whoever stepped on to the end by a button goes back by keys.
+        page.keyboard.press("ArrowLeft")
+        page.wait_for_selector('.smtplab-said:has-text("step 12 of 13")', timeout=10_000)
+        # What the filters let through is said, and is on the screen, however long the words.
+        page.fill('.smtplab-tools input[placeholder^="address"]', "550")
+        said = page.wait_for_selector('.smtplab-table .smtplab-said:has-text(" of 200 sessions")')
+        box = said.bounding_box()
+        assert box["y"] + box["height"] <= SIZE["height"]
+        assert page.evaluate("document.documentElement.scrollHeight") <= SIZE["height"]

@@ -87,3 +87,18 @@ def test_a_long_session_has_pages_that_steps_turn(captures: Path, monkeypatch: p
     assert explorer.selected in {item.key for item in ladder.picture.scene.items}
     explorer.step = 0
     assert ladder.page == 0
+
+
+def test_text_is_sought_in_replies_too(captures: Path) -> None:
+    cap = smtplab.open(captures / "two-hundred-sessions.pcap.gz")
+    explorer = cap.explore()
+    refused = cap.replies[(cap.replies["code"] == 550).fillna(False)]
+    explorer.text.value = "550"
+    assert set(explorer.frame["session"]) == set(refused["session"])
+    assert 0 < len(explorer.frame) < len(cap.sessions)
+    assert explorer.table.said == f"{len(explorer.frame)} of 200 sessions"
+    text = refused["text"].iloc[0]
+    explorer.text.value = f"550 {text.upper()}"
+    assert set(explorer.frame["session"]) == set(refused.loc[refused["text"] == text, "session"])
+    explorer.text.value = f"450 {text}"
+    assert not len(explorer.frame)

@@ -108,3 +108,10 @@ def test_where_there_is_nothing_to_infer(captures: Path) -> None:
     cut = sealed(*OPEN[:5]).said
     cut.client(b"\x16\x03\x01\x00\x05\x01\0\0\1\3").server(b"\x16\x03\x03\x00\x02\x02\0").client(b"\x17\x03\x03\0\3abc")
     assert smtplab.open(cut.pcap(), keylog=False).session(0).inferred()["most"].sum() < 10
+
+
+def test_reasons_are_shown_whole(captures: Path) -> None:
+    session = smtplab.open(captures / "starttls-auth-embedded-keys.pcapng", keylog=False).session(0)
+    likely = session.inferred()
+    assert (likely["why"].str.len() < 50).all(), "pandas shows the beginning of longer ones"
+    assert "..." not in repr(likely["why"])

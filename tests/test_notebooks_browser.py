@@ -29,6 +29,7 @@ def test_notebook_in_jupyterlab(notebook: str, lab: Lab, browser: Any, tmp_path:
     with visiting(browser, lab.base) as visit:
         cells = visit.open(lab.address(notebook)).cells()
         pictures = visit.page.evaluate(PICTURES)
+        asked = visit.page.locator(".Toastify__toast").all_inner_texts()
         visit.page.screenshot(path=tmp_path / "notebook.png")
         found = []
         for theme in ("light", "dark"):
@@ -38,6 +39,7 @@ def test_notebook_in_jupyterlab(notebook: str, lab: Lab, browser: Any, tmp_path:
     assert [cell for cell in cells if cell["errors"] or cell["run"] is None] == []
     assert not visit.outside, "a notebook works without a network"
     assert visit.faults() == []
+    assert asked == [], "nothing covers the notebook"
     assert [fault for fault in found if not UNNAMED.search(fault)] == []
     wanted = any(".ladder()" in cell["source"] or ".plot." in cell["source"] for cell in cells)
     assert bool(pictures) >= wanted, "no picture is shown"

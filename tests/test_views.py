@@ -10,6 +10,7 @@ from typing import Any
 
 import frames_by_hand as hand
 import pytest
+from builders import Conversation
 from test_ladder import box, overlaps
 
 import smtplab
@@ -71,6 +72,28 @@ def test_a_session_beside_itself_is_equal(captures: Path) -> None:
     assert len(frame) == len(session.commands) + session.replies["lines"].sum()
     assert frame["left"].equals(frame["right"])
     assert set(frame["sign"]) == {"="}
+
+
+def test_a_reply_stands_beside_the_one_to_the_same_command(tmp_path: Path) -> None:
+    sides = []
+    for domain, answers in (
+        (b"org", (b"250 Ok", b"550 No", b"250 Ok")),
+        (b"test", (b"250 Ok", b"250 Ok", b"451 Later")),
+    ):
+        talk = Conversation().server(b"220 a\r\n").client(b"EHLO b\r\n").server(b"250 a\r\n")
+        talk.client(b"MAIL FROM:<p@c>\r\n").server(b"250 Ok\r\n")
+        for name, reply in zip((b"ann", b"bob", b"cid"), answers, strict=True):
+            talk.client(b"RCPT TO:<%s@example.%s>\r\n" % (name, domain)).server(reply + b"\r\n")
+        path = tmp_path / f"{domain.decode()}.pcap"
+        path.write_bytes(talk.client(b"QUIT\r\n").server(b"221 Bye\r\n").close().pcap())
+        sides.append(smtplab.open(path).session(0))
+    frame = sides[0].compare(sides[1]).frame
+    assert "".join(frame["sign"]) == "=====" + "~=" + "~~" + "~~" + "=="
+    of_cid = frame[frame["left"].str.contains("cid")].index[0]
+    assert frame.loc[[of_cid, of_cid + 1], ["left", "right"]].to_numpy().tolist() == [
+        ["RCPT TO:<cid@example.org>", "RCPT TO:<cid@example.test>"],
+        ["250 Ok", "451 Later"],
+    ]
 
 
 def test_two_captures_are_named_and_case_is_no_difference(captures: Path) -> None:

@@ -72,7 +72,7 @@ def octets_view(
     size, fields = sum(len(block.octets) for block in chosen), sum(len(block.fields) for block in chosen)
     title = f"Octets of session {session.session}: {what}, {counted(size, 'octet')} in {counted(fields, 'field')}"
     if len(pages) > 1:
-        title += f", page {page} of {len(pages)}"
+        title += f", page {page + 1} of {len(pages)}"
     steps = list(dict.fromkeys(block.key for block, _, _ in pages[page]))
     turned = None
     if len(pages) > 1:

@@ -66,7 +66,7 @@ def compare(
     ]
     title = f"S{called[0][1:]} beside {called[1]}"
     counts = f"{counted(count['='], 'row')} the same, {count['~']} changed, {count['-']} only left, {count['+']} only right; "
-    counts += f"{expected} differ as expected"
+    counts += f"{expected} {'differs' if expected == 1 else 'differ'} as expected"
     shown = pairs[page * rows : (page + 1) * rows]
     items: list[Primitive] = [
         Text("title", MARGIN, 26, fit("title", title, WIDTH - 2 * MARGIN)),

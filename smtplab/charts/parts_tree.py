@@ -11,7 +11,7 @@ from smtplab.charts.palette import theme_of
 from smtplab.charts.scene import Line, Primitive, Rect, Scene, Text
 from smtplab.content.kind import disagree, kind
 from smtplab.content.parts import Part, parts
-from smtplab.frames.words import counted, volume
+from smtplab.frames.words import counted, grouped, volume
 from smtplab.printable import one_line, printable, visible
 
 WIDTH, MARGIN = 1000, 14
@@ -119,7 +119,7 @@ class _Layout:
             items += more
             y = bottom
         if len(self.found) > len(self.drawn):
-            items.append(Text("note", MARGIN, y + 16, f"cut at {MOST} parts of {len(self.found):,}"))
+            items.append(Text("note", MARGIN, y + 16, f"cut at {MOST} parts of {grouped(len(self.found))}"))
             y += ROW
         return items, y
 
@@ -187,7 +187,7 @@ class _Layout:
         place = (
             ""
             if one.place is None
-            else f", octets {one.place:,} to {one.place + one.encoded_size - 1:,} of the message"
+            else f", octets {grouped(one.place)} to {grouped(one.place + one.encoded_size - 1)} of the message"
         )
         what = "as sent" if one.multipart else "decoded"
         head = (

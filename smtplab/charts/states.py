@@ -113,7 +113,7 @@ def _description(steps: list[Step]) -> str:
     for step in steps:
         if step.after != way[-1]:
             way.append(step.after)
-    told = way if len(way) <= 12 else [*way[:8], f"… {len(way) - 11} more", *way[-3:]]
+    told = way if len(way) <= 10 else [*way[:6], f"… {len(way) - 9} more", *way[-3:]]
     more = f" Of {len(steps)} steps the first {MOST_STEPS} can be gone through." if len(steps) > MOST_STEPS else ""
     return f"Its way: {', '.join(told)}.{more}" if steps else "Nothing was said: no commands, no replies."
 

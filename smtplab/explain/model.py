@@ -52,12 +52,16 @@ class Explanation:
             for name, words in self._facts()
         )
         row = "<tr><td>{at}</td><th style='text-align:left'>{name}</th><td style='text-align:left'>{meaning}</td>"
-        row += "<td style='text-align:left'>{why}</td><td style='text-align:left'>{reference}</td></tr>"
+        row += (
+            "<td style='text-align:left'>{why}</td><td style='text-align:left;white-space:nowrap'>{reference}</td></tr>"
+        )
         rows = joined(
             markup(row, at=f"{f.start}–{f.end - 1}", name=f.name, meaning=f.meaning, why=f.why, reference=f.reference)
             for f in self.fields
         )
-        head = "<thead><tr><th>octets</th><th>field</th><th>here</th><th>why</th><th>reference</th></tr></thead>"
+        names = ("field", "here", "why", "reference")
+        head = "".join(f"<th style='text-align:left'>{name}</th>" for name in names)
+        head = f"<thead><tr><th>octets</th>{head}</tr></thead>"
         table = markup("<table>" + head + "<tbody>{rows}</tbody></table>", rows=rows) if self.fields else markup("")
         page = "<div><b>{title}</b><p>{plain}</p><dl>{facts}</dl>{table}</div>"
         return markup(page, title=self.title, plain=self.plain, facts=facts, table=table)

@@ -30,18 +30,27 @@ _TOKEN = re.compile(r"\w+|\s+|.", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """One line of one session: `key` names the row of its frames, `at` is nanoseconds since the session's start."""
+    """One line of one session: `key` names the row of its frames, `at` is nanoseconds since the session's start.
+
+    `answers`: of a reply's line the command that it answers.
+    """
 
     from_client: bool
     text: str
     key: str
     at: int
     refused: bool = False
+    answers: str = ""
 
     @property
     def normal(self) -> tuple[bool, str]:
         """Side and text without what is expected to differ; a hello's name is that, too, and a verb's case (RFC 5321 2.4)."""
         return self.from_client, normalised(upper_verb(self.text) if self.from_client else self.text)
+
+    @property
+    def place(self) -> tuple[bool, str, str]:
+        """What lines are aligned by: `250 Ok` is said often, and stands beside the one that answers the same command."""
+        return *self.normal, normalised(upper_verb(self.answers))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,18 +94,22 @@ def normalised(text: str) -> str:
 def said(session: SessionFrames) -> list[Said]:
     """What was said, line by line: each line of a reply is one."""
     lines = []
+    asked: dict[int | None, str] = {}
     for event in exchange(session):
+        if event.kind in ("command", "content"):
+            asked[event.number] = event.text
         if event.kind not in ("command", "content", "reply", "tls", "gap"):
             continue
         texts = event.text.split("\n") if event.kind == "reply" else [event.text or f"[{event.note}]"]
-        lines += [Said(event.from_client, text, event.key, event.at, event.refused) for text in texts]
+        answers = asked.get(event.answer, "") if event.kind == "reply" else ""
+        lines += [Said(event.from_client, text, event.key, event.at, event.refused, answers) for text in texts]
     return lines
 
 
 def aligned(one: SessionFrames, other: SessionFrames) -> tuple[list[Pair], int]:
     """The rows in order, and how many lines in the middle of either session were too many to align."""
     left, right = said(one), said(other)
-    a, b = [line.normal for line in left], [line.normal for line in right]
+    a, b = [line.place for line in left], [line.place for line in right]
     head = 0
     while head < min(len(a), len(b)) and a[head] == b[head]:
         head += 1
@@ -128,15 +141,25 @@ def _paired(left: list[Said], right: list[Said]) -> Iterator[Pair]:
     """Lines that differ: pairs of one side and alike in kind (verb or code's digit) stand beside each other, in order."""
     place = 0
     for x in left:
-        found = next((n for n in range(place, min(place + 40, len(right))) if _kind(right[n]) == _kind(x)), None)
+        found = _beside(x, right, place)
         if found is None:
             yield Pair("-", x, None)
             continue
         yield from (Pair("+", None, y) for y in right[place:found])
         y = right[found]
-        yield Pair("~", x, y, False, _spans(x.text, y.text))
+        yield _same(x, y) if x.normal == y.normal else Pair("~", x, y, False, _spans(x.text, y.text))
         place = found + 1
     yield from (Pair("+", None, y) for y in right[place:])
+
+
+def _beside(line: Said, right: list[Said], place: int) -> int | None:
+    """Where the next line of its kind is; a reply's line does not pass over the next command for it."""
+    for number in range(place, min(place + 40, len(right))):
+        if _kind(right[number]) == _kind(line):
+            return number
+        if right[number].from_client and not line.from_client:
+            return None
+    return None
 
 
 def _kind(line: Said) -> tuple[bool, str]:

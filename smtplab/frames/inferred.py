@@ -142,7 +142,7 @@ def tell(turns: list[Turn], slack: int, *, submission: bool) -> None:
             continue
         last = n == of_client[-1]
         ends_short, alone = is_short(turn.sizes[-1]), is_short(turn.octets)
-        group = "a group that ends with" if len(turn.sizes) > 1 else "a line of"
+        group = "a group ending in" if len(turn.sizes) > 1 else "a line of"
         before = now
         if before == "data" and not (alone and last):
             now, turn.why = "content", "it follows what is likely to be DATA"
@@ -153,7 +153,9 @@ def tell(turns: list[Turn], slack: int, *, submission: bool) -> None:
         elif ends_short and last:
             now, turn.why = "quit", f"{group} {SHORT} octets, the client's last word"
         elif ends_short and (before in ("mail", "rcpt") or not alone):
-            now, turn.why = "data", f"{group} {SHORT} octets behind an envelope, and more follows"
+            # Most reasons have less than 50 characters: of more, pandas shows the beginning.
+            where = "" if len(turn.sizes) > 1 else " behind an envelope"
+            now, turn.why = "data", f"{group} {SHORT} octets{where}, not last"
         elif alone:
             now, turn.why = "reset", f"a line of {SHORT} octets where no DATA can be"
         elif turn.octets > LINE:

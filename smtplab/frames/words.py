@@ -69,8 +69,16 @@ def counted(count: int, noun: str, plural: str | None = None) -> str:
     >>> counted(1, "reply", "replies"), counted(12, "command")
     ('1 reply', '12 commands')
     """
-    number = f"{count:,}".replace(",", GROUP)
-    return f"{number} {noun if count == 1 else plural or noun + 's'}"
+    return f"{grouped(count)} {noun if count == 1 else plural or noun + 's'}"
+
+
+def grouped(count: int) -> str:
+    """A number in groups of three digits.
+
+    >>> grouped(206146).replace(GROUP, " ")
+    '206 146'
+    """
+    return f"{count:,}".replace(",", GROUP)
 
 
 def volume(count: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from smtplab.charts.states import states
 from smtplab.charts.timeline import timeline
 from smtplab.frames.event import whole, word
 from smtplab.frames.exchange import SPOKEN, exchange
-from smtplab.frames.words import counted, span
+from smtplab.frames.words import counted, grouped, span
 from smtplab.lab import ASKED
 from smtplab.printable import one_line
 from smtplab.widgets.files import captures_in, opened, said
@@ -37,6 +38,7 @@ OCTETS = 32  # rows of sixteen in the byte view: a line of text has five, and of
 ACROSS = 920  # px, of the byte view as of the others: beside the table, on a screen of 1280 px
 EVERY = "any"
 COLUMNS = ("session", "outcome", "client", "duration", "server", "helo", "tls", "commands", "messages", "start")
+CODE = re.compile(r"[2-5][0-9]{2}")
 SEARCHED = ("client", "server", "helo", "banner", "auth_identity")
 OUTCOMES: tuple[str, ...] = tuple(
     next(column.type for column in schema.FRAMES["sessions"].columns if column.name == "outcome")
@@ -251,10 +253,10 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
         return self._phases[phase]
 
     def _with_text(self, text: str) -> Any:
-        """Which sessions have this text, in either case, in an address, a name or a line of the client."""
-        sessions, lines = self.capture.sessions, self.capture.commands
-        found = lines.loc[_has(lines["line"], text), "session"]
-        keep = sessions["session"].isin(set(found.tolist()))
+        """Which sessions have this text, in either case, in an address, a name or a line of either side."""
+        sessions, lines, replies = self.capture.sessions, self.capture.commands, self.capture.replies
+        found = [lines.loc[_has(lines["line"], text), "session"], replies.loc[_says(replies, text), "session"]]
+        keep = sessions["session"].isin(pd.concat(found))
         for name in SEARCHED:
             keep |= _has(sessions[name], text)
         return keep
@@ -268,7 +270,7 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
         page = min(max(page, 0), pages - 1)
         part = self.frame.iloc[page * PAGE : (page + 1) * PAGE]
         all_of = len(self.capture.sessions)
-        said = f"{counted(count, 'session')}" + (f" of {counted(all_of, 'session')}" if count != all_of else "")
+        said = counted(all_of, "session") if count == all_of else f"{grouped(count)} of {counted(all_of, 'session')}"
         if pages > 1:
             said += f", page {page + 1} of {pages}"
         if not all_of:
@@ -293,6 +295,16 @@ def _steps(session: Any) -> tuple[list[str], list[float]]:
     """Keys of what was said, and when, in ms since the session began."""
     spoken = [event for event in exchange(session) if event.kind in SPOKEN]
     return [event.key for event in spoken], [round(event.at / 1e6, 3) for event in spoken]
+
+
+def _says(replies: pd.DataFrame, text: str) -> Any:
+    """Which replies have this text, or that code and the text behind it: `550`, `550 5.1.1`."""
+    found = _has(replies["text"], text)
+    code, rest = text[:3], text[4:]
+    if CODE.fullmatch(code) and text[3:4] in ("", " ", "-"):
+        coded = (replies["code"] == int(code)).fillna(False).astype(bool)
+        found |= coded & _has(replies["text"], rest) if rest else coded
+    return found
 
 
 def _has(column: Any, text: str) -> Any:

@@ -83,9 +83,11 @@ function render({ model, el }) {
     const cut = model.get("playing") && place < count - 1 && wait()[1] ? `, a wait of ${told(times[place + 1] - times[place])} cut short` : "";
     said.textContent = count ? `step ${place + 1} of ${count}${now}${cut}` : "no steps";
     slider.setAttribute("aria-valuetext", said.textContent);
-    slider.disabled = buttons.play.disabled = !count;
-    buttons.first.disabled = buttons.back.disabled = place <= 0;
-    buttons.forward.disabled = buttons.last.disabled = !count || place >= count - 1;
+    slider.disabled = !count;
+    // Not `disabled`: that would take the focus away, and with it the keys of whoever steps on to the end.
+    const spent = { play: !count, first: !count || place === 0, back: place <= 0, forward: !count || place >= count - 1 };
+    spent.last = spent.forward;
+    for (const act of ACTS) buttons[act].setAttribute("aria-disabled", String(spent[act]));
   }
 
   function dress() {

@@ -93,7 +93,7 @@ function render({ model, el }) {
   let rest = null; // paints what was not in sight at first
   let sight = 0; // px of a scene that the stage shows at a time, where it scrolls
   let clock = 0;
-  let shown = ""; // the session and the page that are painted
+  let shown = ""; // the session, the page and the first row that are painted
   let entering = null; // a page was turned by keys: `by` 1 beyond the last row, -1 before the first, `from` what was painted then
   const calmly = matchMedia("(prefers-reduced-motion: reduce)");
 
@@ -127,8 +127,12 @@ function render({ model, el }) {
     const dressed = scenes[theme] || scenes.light;
     root.dataset.theme = theme;
     const scene = !dressed || dressed.items ? dressed : { ...scenes.light, sheet: dressed.sheet };
-    const now = scene ? `${scene.title.split(":")[0]}, page ${model.get("page")}` : "";
-    // Of a session that grows the end stays in sight where it was; anything else begins at its top.
+    const first = new Map(); // key -> the item that is its row
+    for (const item of scene ? scene.items : []) {
+      if (item.tag === "rect" && item.key && item.label && !first.has(item.key)) first.set(item.key, item);
+    }
+    const now = scene ? `${scene.title.split(":")[0]}, page ${model.get("page")}, from ${[...first.keys()][0]}` : "";
+    // Of a session that grows the end stays in sight where it was; anything else, such as another line's octets, begins at its top.
     const atEnd = now === shown && stage.scrollTop > 0 && stage.scrollTop + stage.clientHeight >= stage.scrollHeight - 4;
     const fresh = now !== shown;
     if (fresh) stage.scrollTop = 0;
@@ -144,10 +148,6 @@ function render({ model, el }) {
     const picture = svg("svg", { viewBox: `0 0 ${scene.width} ${scene.height}`, class: "smtplab-picture" });
     picture.style.maxWidth = `${scene.width}px`;
     root.style.maxWidth = `${Math.max(WIDEST, scene.width + 12)}px`;
-    const first = new Map(); // key -> the item that is its row
-    for (const item of scene.items) {
-      if (item.tag === "rect" && item.key && item.label && !first.has(item.key)) first.set(item.key, item);
-    }
     const listed = first.size > 0;
     const put = (item) => {
       const made = painted(item, sheet, patterns);
