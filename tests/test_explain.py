@@ -34,6 +34,12 @@ def test_fields_cover_any_octets_exactly(line: bytes, server: bool, verb: str | 
     assert at == len(line)
 
 
+@pytest.mark.parametrize("verb", verbs.VERBS)
+@pytest.mark.parametrize("line", [b"\0", b"\r\n", b"A b=c <d>\r\n"])
+def test_a_line_of_every_verb_has_fields(verb: str, line: bytes) -> None:
+    assert fields_of(line, server=False, verb=verb)[-1].end == len(line)
+
+
 @pytest.mark.parametrize(
     ("line", "server", "names"),
     [

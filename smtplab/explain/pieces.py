@@ -36,6 +36,7 @@ PIECES: dict[str, tuple[str, str]] = {
     "chunk size": ("how many octets follow the line; no dot ends them", "RFC 3030 2"),
     "LAST": ("this chunk is the last: the mail is whole", "RFC 3030 2"),
     "chunk": ("a piece of the content, as it is; nothing in it is a command", "RFC 3030 2"),
+    "properties": ("what XEXCH50 announced, as it is; nothing in it is a command", "no RFC; Microsoft KB812455"),
     "argument": ("what the verb works on", "RFC 5321 4.1.1"),
     "argument not allowed": ("this verb takes none: a server may answer 501", "RFC 5321 4.1.1"),
     "attribute": ("what a filter knows of the client", "Postfix XCLIENT_README"),
