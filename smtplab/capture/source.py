@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import bz2
 import glob
+import io
 import lzma
 import mmap
 import os
@@ -93,12 +94,12 @@ def named(source: Any) -> list[Any]:
 def in_path(path: str) -> list[Any]:
     """The files that a path stands for: itself, a folder's captures, or what a glob matches."""
     place = pathlib.Path(path)
-    if place.is_dir():
+    if os.path.isdir(path):
         found = [str(one) for one in sorted(place.iterdir()) if CAPTURE_NAME.search(one.name) and one.is_file()]
         if not found:
             raise CaptureError("a folder without captures: expected .pcap, .pcapng, .cap or .dmp files", file=path)
         return list(found)
-    if glob.has_magic(path) and not place.is_file():
+    if glob.has_magic(path) and not os.path.isfile(path):
         matched = glob.glob(path, recursive=True)  # noqa: PTH207 - pathlib takes no absolute patterns
         files = sorted(one for one in matched if not pathlib.Path(one).is_dir())
         if not files:
@@ -112,6 +113,8 @@ def one_opened(source: Any, largest: int) -> Source:
     if isinstance(source, OCTETS):
         name, octets = "<bytes>", frozen(source)
     elif source == "-":
+        if sys.stdin is None:
+            raise CaptureError("standard input is closed", file="-")
         name, octets = "-", frozen(sys.stdin.buffer.read())
     elif hasattr(source, "read"):
         name, octets = str(getattr(source, "name", "<file>")), octets_of(source)
@@ -143,9 +146,9 @@ def from_path(path: str) -> Octets:
         raise CaptureError(f"cannot be read: {getattr(error, 'strerror', None) or error}", file=path) from error
 
 
-def from_object(file: IO[bytes] | Written) -> Octets:
+def from_object(file: Any) -> Octets:
     """What a file object still has to give."""
-    given = file.read()
+    given = "" if isinstance(file, io.TextIOBase) else file.read()  # to read it as text may fail otherwise
     if not isinstance(given, OCTETS):
         raise TypeError(f"expected a binary file object, not one that gives {type(given).__name__}: open it with 'rb'")
     return frozen(given)

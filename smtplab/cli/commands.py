@@ -85,6 +85,8 @@ def export(arguments: argparse.Namespace) -> int:
 
     if arguments.packets is None and (arguments.session or arguments.anonymize):
         raise Misused("--session and --anonymize go with --pcapng")
+    if "" in (arguments.to, arguments.parts, arguments.messages, arguments.packets):
+        raise Misused("where to? the name is empty")
     files = [arguments.file]
     with _open(files, arguments) as capture:
         if not _any(capture, files):
@@ -98,7 +100,7 @@ def export(arguments: argparse.Namespace) -> int:
             print(f"{arguments.packets}  {count(number, 'session')}")
             return GOOD
         if arguments.to is None:
-            folder = arguments.parts or arguments.messages
+            folder = arguments.messages if arguments.parts is None else arguments.parts
             for path, octets in write_files(capture, Path(folder), parts=arguments.parts is not None):
                 print(f"{path}  {count(octets, 'octet')}")
             return GOOD

@@ -14,6 +14,7 @@ import pandas as pd
 
 from smtplab import schema
 from smtplab.errors import CaptureWarning
+from smtplab.frames import asked
 from smtplab.frames.plot import Plot
 from smtplab.frames.session import Session
 from smtplab.frames.source import Frames
@@ -97,7 +98,9 @@ class Capture:
             return self._frames
 
     def frame(self, name: str) -> pd.DataFrame:
-        """One frame by its name; made once."""
+        """One frame by its name; made once. KeyError for a name that no frame has."""
+        if name not in schema.FRAMES:
+            raise KeyError(f"no frame {name!r}: there are {', '.join(schema.FRAMES)}")
         with self.lock:
             if name not in self._made:
                 self._made[name] = view(name)(self) if name in DERIVED else self.source.frame(name)
@@ -130,11 +133,11 @@ class Capture:
 
     def session(self, number: int) -> Session:
         """One session; raises IndexError where there is none of that number."""
-        count = len(self.sessions)
+        count, number = len(self.sessions), asked.number("session", number)
         if not 0 <= number < count:
             allowed = f"sessions are numbered from 0 to {count - 1}" if count else "the capture has no session"
             raise IndexError(f"no session {number}: {allowed}")
-        return Session(self, int(number))
+        return Session(self, number)
 
     def message(self, session: int, transaction: int) -> Any:
         """The message of one transaction, with `.bytes`, `.email`, `.hops` and `.route()`; KeyError where none was carried.
@@ -143,6 +146,7 @@ class Capture:
         >>> smtplab.open("captures/one-mail.pcap").message(0, 1).email["subject"]
         'Summer fair'
         """
+        session, transaction = asked.number("session", session), asked.number("transaction", transaction)
         with self.lock:
             return replace(self.source.message(session, transaction), capture=self)
 
@@ -156,6 +160,7 @@ class Capture:
         >>> smtplab.open("captures/one-mail.pcap").part(0, 1, "0")[:18]
         b'Hello Alice and Bo'
         """
+        session, transaction = asked.number("session", session), asked.number("transaction", transaction)
         with self.lock:
             return self.source.part(session, transaction, str(part), gaps=gaps)
 
@@ -217,7 +222,7 @@ class Capture:
         >>> smtplab.open("captures/one-mail.pcap").packet(1).sprintf("%IP.src% %TCP.flags%")
         '192.0.2.7 S'
         """
-        return view("packet")(self, frame, file)
+        return view("packet")(self, asked.number("frame", frame), asked.number("file", file))
 
     def tls(self) -> pd.DataFrame:
         """A row for each session under TLS, with keys or without: what both sides agreed upon, certificates, fingerprints, records.

@@ -31,10 +31,12 @@ class Keys:
         """
         if keylog is None or keylog is False:
             return cls(embedded=keylog is None)
+        if keylog is not True and not isinstance(keylog, (str, os.PathLike)):
+            raise TypeError(f"keylog: expected a path, True, False or None, not {keylog!r}")
         path = os.environ.get("SSLKEYLOGFILE") if keylog is True else os.fspath(keylog)
         if not path:
             raise CaptureError("keylog=True, but SSLKEYLOGFILE names no file")
-        if not pathlib.Path(path).is_file():
+        if not os.path.isfile(path):
             raise CaptureError("no such file: expected a TLS key log", file=path)
         return cls(path)
 

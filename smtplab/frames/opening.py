@@ -153,11 +153,14 @@ def _ports(ports: Any) -> frozenset[int] | None:
 def _hosts(hosts: Host | Iterable[Host] | None) -> list[Any] | None:
     if hosts is None:
         return None
-    one = isinstance(hosts, (str, ipaddress._IPAddressBase))
+    one = isinstance(hosts, (str, ipaddress._IPAddressBase)) or not isinstance(hosts, Iterable)
     given: list[Any] = [hosts] if one else list(hosts)  # type: ignore[arg-type]
     if not given:
         raise ValueError("hosts: none given; None reads them all")
     try:
+        for host in given:
+            if isinstance(host, (int, bytes)):  # which are addresses to Python
+                raise TypeError(f"{host!r} is none")
         return [ipaddress.ip_network(host, strict=False) for host in given]
     except (ValueError, TypeError) as error:
         raise ValueError(
@@ -202,6 +205,6 @@ class _Progress:
 
 
 def _size(source: Any) -> int:
-    if isinstance(source, (str, os.PathLike)) and pathlib.Path(source).is_file():
+    if isinstance(source, (str, os.PathLike)) and os.path.isfile(source):
         return pathlib.Path(source).stat().st_size
     return len(source) if isinstance(source, bytes) else LONG + 1

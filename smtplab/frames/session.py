@@ -174,6 +174,8 @@ class Session:
 
     def compare(self, other: Session, **options: Any) -> Any:
         """This session beside another, lines aligned; see `smtplab.charts.compare.compare`."""
+        if not isinstance(other, Session):
+            raise TypeError(f"compare: expected a session of a capture, not {other!r}")
         if self.capture is not other.capture:
             options = {"names": (self._from(), other._from())} | options
         return self._view("compare", {"other": other} | options)

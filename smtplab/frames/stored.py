@@ -24,7 +24,7 @@ VERSION = 1
 
 def is_stored(source: Any) -> bool:
     """Whether a source is a folder that `write` made."""
-    return isinstance(source, (str, os.PathLike)) and pathlib.Path(source, SCHEMA_FILE).is_file()
+    return isinstance(source, (str, os.PathLike)) and os.path.isfile(pathlib.Path(source, SCHEMA_FILE))
 
 
 def write(capture: Capture, folder: str | os.PathLike[str]) -> None:

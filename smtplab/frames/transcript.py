@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from smtplab.errors import IncompleteError
+from smtplab.frames import asked
 from smtplab.frames.event import Event, SessionFrames, nanoseconds, word
 from smtplab.frames.exchange import exchange
 from smtplab.frames.tones import LIGHT_TONES
@@ -96,7 +97,7 @@ def transcript(
 
     Raises ValueError for a width below 48 columns.
     """
-    if width is not None and width < NARROWEST:
+    if width is not None and asked.number("width", width) < NARROWEST:
         raise ValueError(
             f"width={width!r}: a transcript takes at least {NARROWEST} columns, or None for lines unfolded"
         )

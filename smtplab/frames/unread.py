@@ -39,7 +39,7 @@ def files_of(source: Any) -> list[str]:
         return []
     from smtplab.capture.source import named
 
-    files = [one for one in named(source) if isinstance(one, (str, os.PathLike)) and pathlib.Path(one).is_file()]
+    files = [one for one in named(source) if isinstance(one, (str, os.PathLike)) and os.path.isfile(one)]
     return list(map(str, files))
 
 

@@ -20,8 +20,8 @@ def packet(capture: Capture, frame: int, file: int = 0) -> Any:
         raise KeyError(f"no file {file}: files are numbered from 0 to {len(packets.files) - 1}")
     if frame < 1:
         raise KeyError(f"no packet {frame}: packets are numbered from 1 in each file")
-    number = np.array([int(frame)], np.int64)
-    found = records(packets.buf, packets.files, np.array([int(file)], np.int64), number)
+    number = np.array([frame], np.int64)
+    found = records(packets.buf, packets.files, np.array([file], np.int64), number)
     link = int(found.link[0])
     if link < 0:
         raise KeyError(f"packet {frame} of file {file} is of no known link type")
