@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from speaking import EACH_SMALL
+from peers import peer
+from speaking import EACH_SMALL, HELLO, QUIT, talk
 
 import smtplab
 from smtplab.cli import main
@@ -285,6 +286,32 @@ def test_a_hostile_server(one: smtplab.Session, said: bytes) -> None:
     assert played.outcome == "stopped"
     assert time.monotonic() - began < 30
     assert "\n" not in played.sessions["why"].iloc[0]
+
+
+@pytest.mark.parametrize("credentials", [("pat", "x"), None])
+def test_a_server_that_always_asks_on_stops_the_session(credentials: Any) -> None:
+    name = "cGF0"
+    recorded = talk(
+        *HELLO, "C: AUTH LOGIN", f"S: 334 {name}", f"C: {name}", "S: 334 ", f"C: {name}", "S: 235 ok", *QUIT
+    )
+    heard = []
+
+    def asks_on(made: socket.socket) -> None:
+        made.sendall(b"220 mx\r\n")
+        with made.makefile("rb") as lines:
+            for line in lines:
+                heard.append(line)
+                if len(heard) > 50:
+                    return
+                made.sendall(b"250 mx\r\n" if line.startswith(b"EHLO") else b"334 QUJD\r\n")
+
+    with peer(asks_on) as address:
+        session = smtplab.open(recorded.pcap(), secrets=True).session(0)
+        played = session.replay(to=address, credentials=credentials, timeout=5)
+    assert len(heard) == 5
+    assert heard[-1] == b"*\r\n"
+    assert played.outcome == "stopped"
+    assert "AUTH was cancelled" in played.sessions["why"].iloc[0]
 
 
 def test_nobody_there_and_nobody_allowed(one: smtplab.Session) -> None:

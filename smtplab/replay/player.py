@@ -329,6 +329,10 @@ class Player(Exchanging):
             yield from self._flush()
             yield from self._answered(one)
             now = one
+            if octets == b"*":
+                break
+        if now.replies and now.replies[-1].code == 334:
+            raise Stop("AUTH was cancelled, and the server asks on: it would take what follows for answers")
         self._auth = "not asked for: AUTH had ended"
         self._played_answers = {answer.number for answer in answers[:place]}
 

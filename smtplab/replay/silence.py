@@ -17,7 +17,7 @@ SHORTEST = 4  # octets: shorter secrets are in every text, and would leave nothi
 
 
 class Silence:
-    """The secrets of one session; `line` and `said` give texts without them. Which they are is the frames' rule (`texts.secrets_of`).
+    """The secrets of one session, by the frames' own rule (`texts.secrets_of`); `line` and `said` give texts without them.
 
     `commands` are numbers, verbs, lines, and the codes that answered them. `sent` are the secrets, by the command's number, as
     they stand in the lines: the stars of a capture that masks, too.
