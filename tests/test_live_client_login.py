@@ -104,3 +104,18 @@ def test_a_server_that_always_asks_on_is_left_after_one_cancel(join: Connect, ch
         client.drop()
     assert heard[0] == b"AUTH CRAM-MD5\r\n"
     assert heard.index(b"*\r\n") == len(heard) - 1 <= 2
+
+
+def test_a_refused_line_is_quoted_without_its_secret(join: Connect) -> None:
+    with smtplab.serve(auth=USERS) as server, join(*server.address) as client:
+        client.ehlo()
+        for line in ("AUTH PLAIN AHBhdABvcGVuc2VzYW1l\r\n", "NOOP\r\nPASS AHBhdABvcGVuc2VzYW1l"):
+            for call in (client.command, lambda line: client.pipeline([line])):
+                with pytest.raises(ValueError, match="has a line end in it") as told:
+                    call(line)
+                assert "AHBhd" not in str(told.value)
+        assert client.command("AUTH PLAIN").code == 334
+        with pytest.raises(ValueError, match="has a line end in it") as told:
+            client.command("AHBhdABvcGVuc2VzYW1l\n")
+        assert "AHBhd" not in str(told.value)
+        client.command("*")

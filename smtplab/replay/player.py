@@ -26,6 +26,10 @@ from smtplab.replay.login import Login, chosen
 from smtplab.replay.rewriting import Rewriting
 from smtplab.replay.script import GREETING, NOTHING, SENT, Script, Step
 from smtplab.replay.settings import Settings
+from smtplab.smtp.tellable import tellable
+from smtplab.smtp.verbs import AUTH_RESPONSE, UNKNOWN
+
+ASKS = 334  # the reply that asks for an answer of AUTH (RFC 4954 4)
 
 
 class Player(Exchanging):
@@ -155,7 +159,8 @@ class Player(Exchanging):
             raise Stop(f"octets of this {step.verb} are missing from the recording")
         self._contained(step)
         octets = self.rewriting.octets(step)
-        done.line = printable(octets.partition(b"\n")[0].rstrip(b"\r"))
+        line = octets.partition(b"\n")[0].rstrip(b"\r")
+        done.line = printable(tellable(line, answer=self.answers_auth(step.verb)))
         done.due = self._due(step)
         split = turn.split if sum(turn.split) == len(octets) else ()
         self._held.append((done, octets, split))
@@ -173,6 +178,11 @@ class Player(Exchanging):
                 yield from self._insert_tls(done)
         elif step.verb == "DATA" and not self._content_follows(step):
             yield from self._owed(done)
+
+    def answers_auth(self, verb: str) -> bool:
+        """Whether the server would take the next line for an answer of AUTH, and it is no other command."""
+        asked = bool(self.talk.replies) and self.talk.replies[-1].code == ASKS
+        return verb == AUTH_RESPONSE or (asked and verb == UNKNOWN)
 
     def _due(self, step: Step) -> int:
         """How many replies are due."""
@@ -310,7 +320,7 @@ class Player(Exchanging):
         yield from self._flush()
         yield from self._answered(done)
         now, place = done, 0
-        while now.replies and now.replies[-1].code == 334:
+        while now.replies and now.replies[-1].code == ASKS:
             answer = answers[place] if place < len(answers) else None
             challenge = octets_of(now.replies[-1].lines[0])
             if answer is not None and answer.turn.step == "cancel":
@@ -331,7 +341,7 @@ class Player(Exchanging):
             now = one
             if octets == b"*":
                 break
-        if now.replies and now.replies[-1].code == 334:
+        if now.replies and now.replies[-1].code == ASKS:
             raise Stop("AUTH was cancelled, and the server asks on: it would take what follows for answers")
         self._auth = "not asked for: AUTH had ended"
         self._played_answers = {answer.number for answer in answers[:place]}

@@ -82,7 +82,9 @@ class DebuggerView(widgets.VBox):  # type: ignore[misc]
         self._say(f"stopped {why}: {self.answer.value}")
 
     def _insert(self) -> None:
-        self.debugger.insert(self.line.value)
+        step, typed = self.debugger.next, self.line.value
+        same = step is not None and step.what == "command" and typed == self._shown  # stars in it stand for what it has
+        self.debugger.insert(step.turn.line if step is not None and same else typed)
         self.debugger.step()
 
     def _back(self) -> None:
