@@ -159,6 +159,7 @@ class Debugger:
         for _ in range(count):
             if self._at is None:
                 break
+            _ = self.line  # where `rewrite` fails, nothing has been played, and the step can be changed
             before = len(self._player.played.done)
             self._at = play_until(self._run, self._line, True)
             mine = self._player.played.done[before : before + 1]
@@ -276,7 +277,11 @@ class Debugger:
         where = f"{visible(self._to[0])}:{self._to[1]}"
         if self._at is None:
             return f"<Debugger at {where}: {self.stopped or 'at the end'}, {len(self.done)} played>"
-        return f"<Debugger at {where}: {self.place} of {len(self._steps)} played, next: {visible(one_line(self.line, 60))}>"
+        try:
+            line = self.line
+        except ValueError as error:  # `rewrite` failed
+            line = str(error)
+        return f"<Debugger at {where}: {self.place} of {len(self._steps)} played, next: {visible(one_line(line, 60))}>"
 
     def _turn(self, line: str | bytes | None, content: bytes | None, old: Turn) -> Turn:
         """A turn of what the caller wants to be said."""
