@@ -224,6 +224,12 @@ TURN = {"at": 0, "who": "client", "what": "command", "verb": "NOOP", "line": "NO
 DEEP = "[" * 100_000
 
 
+@pytest.mark.parametrize("given", [b"", None, 5])
+def test_what_is_no_text_is_told_in_a_line(given: object) -> None:
+    with pytest.raises(CassetteError, match=f"expected the text of a cassette, not {type(given).__name__}"):
+        loads(given)  # type: ignore[arg-type]
+
+
 def text_of(*rows: object) -> str:
     return "".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows)
 
@@ -239,6 +245,9 @@ def text_of(*rows: object) -> str:
         ((GOOD | {"version": True}, {"end": 0}), 1, "version of no number"),
         ((GOOD | {"client_port": 99999}, {"end": 0}), 1, "client_port is 99999"),
         ((GOOD | {"start": "yesterday"}, {"end": 0}), 1, "start is 'yesterday'"),
+        ((GOOD | {"client": "\ud800"}, {"end": 0}), 1, "header: client: half a surrogate pair"),
+        ((GOOD | {"origin": "\ud800"}, {"end": 0}), 1, "header: origin: half a surrogate pair"),
+        ((GOOD | {"server": "mx"}, {"end": 0}), 1, "header: server is 'mx', expected an IP address"),
         ((GOOD | {"extra": 1}, {"end": 0}), 1, "no field 'extra'"),
         ((GOOD | {"secrets": "all"}, {"end": 0}), 1, "secrets is 'all'"),
         ((GOOD, TURN), 2, "cut short"),

@@ -70,8 +70,9 @@ class Server(Station):
                 raise ValueError(f"{name}={limit!r}: allowed are None and whole numbers of {what} from 1 on")
         if not re.fullmatch(r"[!-~]+", str(hostname)):
             raise ValueError(f"hostname={hostname!r}: expected a name such as mx.example.test, without blanks")
-        users = dict(auth or {})
-        if not all(isinstance(word, str) for pair in users.items() for word in pair):
+        given: object = auth or {}
+        users = dict(given) if isinstance(given, Mapping) else None
+        if users is None or not all(isinstance(word, str) for pair in users.items() for word in pair):
             raise ValueError("auth: expected names and passwords, both text")  # which are not shown
         self.faults: tuple[Fault, ...] = script(faults)
         self.size_limit, self.recipient_limit = size_limit, recipient_limit
