@@ -56,6 +56,9 @@ class Server(Station):
             raise ValueError(f"tls={tls!r}: there are None, 'starttls' and 'implicit'")
         if certificate is not None and (certificate not in WRONG or tls is None):
             raise ValueError(f"certificate={certificate!r}: with TLS there are None, {', '.join(map(repr, WRONG))}")
+        if isinstance(mechanisms, str) or not isinstance(mechanisms, Iterable):
+            raise ValueError(f"mechanisms={mechanisms!r}: expected some of {', '.join(MECHANISMS)}")
+        mechanisms = tuple(mechanisms)
         wrong = [name for name in mechanisms if name not in MECHANISMS]
         if wrong:
             raise ValueError(f"no mechanism {wrong[0]!r}: there are {', '.join(MECHANISMS)}")
