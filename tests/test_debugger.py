@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gc
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from peers import peer
 
 import smtplab
 
@@ -219,6 +221,21 @@ def test_an_answer_of_auth_is_not_told_either(session: smtplab.Session) -> None:
                 unsaid(told.value)
         assert d.done[-1].step.verb == "AUTH-RESPONSE"
         assert d.answers[0].code == 235
+
+
+def test_a_server_that_echoes_a_login_is_not_told_to_the_end(session: smtplab.Session) -> None:
+    def echoes(made: socket.socket) -> None:
+        made.sendall(b"220 mx\r\n")
+        with made.makefile("rb") as lines:
+            for line in lines:
+                made.sendall(b"500 " + b"x" * 60 + b" what is " + line.strip() + b" opensesame77 of pat?\r\n")
+
+    with peer(echoes) as address, session.debug(to=address) as d:
+        view = d.interact()
+        d.insert(f"AUTH PLAIN {SECRETS[1]}")
+        d.step()
+        assert view.answer.value.endswith("AUTH PLAIN ************************ ************ of pat?")
+        unsaid(view.answer.value, d.replayed.exchanges.to_csv(), repr(d.replayed), d.replayed.first)
 
 
 def test_stars_in_the_box_are_not_what_is_sent(session: smtplab.Session) -> None:

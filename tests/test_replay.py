@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import dataclasses
 import gc
@@ -201,6 +202,22 @@ def test_logins_are_computed_anew(captures: Path, name: str) -> None:
         assert any("credentials=(name, password)" in note for note in without.notes)
 
 
+def test_a_reply_that_echoes_a_login_does_not_tell_it(captures: Path) -> None:
+    def echoes(made: socket.socket) -> None:
+        made.sendall(b"220 mx\r\n")
+        with made.makefile("rb") as lines:
+            for line in lines:
+                made.sendall(b"500 Error: " + line.strip() + b" opensesame77 of alice-42\r\n")
+
+    session = opened(captures / "auth-plain.pcap").session(0)
+    with peer(echoes) as address:
+        played = session.replay(to=address, credentials=("alice-42", "opensesame77"))
+    told = played.exchanges.to_csv() + repr(played)
+    assert "opensesame77" not in told
+    assert base64.b64encode(b"\0alice-42\0opensesame77").decode() not in told
+    assert "************ of alice-42" in told
+
+
 def test_a_login_kept_in_the_recording_is_played_as_it_was(captures: Path) -> None:
     session = opened(captures / "auth-plain.pcap", secrets=True).session(0)
     sent = session.commands.set_index("verb").line["AUTH"].split()[2]
@@ -335,6 +352,7 @@ def test_nobody_there_and_nobody_allowed(one: smtplab.Session) -> None:
         ({"verify": "/nope"}, "verify: /nope no such file"), ({"verify": 5}, "verify: 5; expected"),
         ({"verify": ""}, "verify: ''; expected"), ({"server_name": 5}, "server_name=5"), ({"seed": []}, "seed=[]"),
         ({"reverse_path": "\ud800"}, "reverse_path="), ({"credentials": {"pat": 5}}, "credentials: allowed"),
+        ({"credentials": ("pat", "\ud800")}, "credentials: allowed"),
         ({"colour": 1}, "no option colour"), ({"times": 0}, "times=0"), ({"at_once": 5000}, "at_once=5000"),
     ],
 )  # fmt: skip

@@ -244,7 +244,7 @@ def serve(
         port,
         tls=tls,
         auth=auth,
-        mechanisms=tuple(mechanisms),
+        mechanisms=mechanisms,
         auth_required=auth_required,
         size_limit=size_limit,
         recipient_limit=recipient_limit,

@@ -112,6 +112,12 @@ class Debugger:
         return printable(tellable(line, answer=self._player.answers_auth(step.verb)))
 
     @property
+    def answer(self) -> str:
+        """The last line that the server said to the last step, printable, stars for what it echoes of AUTH; empty for none."""
+        last = str(self.answers[-1]).splitlines()[-1:] if self.answers else []
+        return self._player.silence.said("".join(last))
+
+    @property
     def steps(self) -> list[Step]:
         """All steps, changes included."""
         return list(self._steps)

@@ -26,7 +26,8 @@ from smtplab.replay.login import Login, chosen
 from smtplab.replay.rewriting import Rewriting
 from smtplab.replay.script import GREETING, NOTHING, SENT, Script, Step
 from smtplab.replay.settings import Settings
-from smtplab.smtp.tellable import tellable
+from smtplab.replay.silence import Silence
+from smtplab.smtp.tellable import secrets_in, tellable
 from smtplab.smtp.verbs import AUTH_RESPONSE, UNKNOWN
 
 ASKS = 334  # the reply that asks for an answer of AUTH (RFC 4954 4)
@@ -42,6 +43,7 @@ class Player(Exchanging):
         self.eager = False  # wait for the replies to each step before the next one is thought of
         self._data: Done | None = None  # the last DATA
         self._lmtp = False
+        self.silence = Silence(())  # what was sent of AUTH, which replies may echo
         self._auth = ""  # why the answers of an AUTH are not sent
         self._played_answers: set[int] = set()
 
@@ -160,7 +162,10 @@ class Player(Exchanging):
         self._contained(step)
         octets = self.rewriting.octets(step)
         line = octets.partition(b"\n")[0].rstrip(b"\r")
-        done.line = printable(tellable(line, answer=self.answers_auth(step.verb)))
+        answer = self.answers_auth(step.verb)
+        done.line = printable(tellable(line, answer=answer))
+        for secret in secrets_in(line, answer=answer):
+            self.silence.learn(secret)
         done.due = self._due(step)
         split = turn.split if sum(turn.split) == len(octets) else ()
         self._held.append((done, octets, split))
@@ -316,6 +321,8 @@ class Player(Exchanging):
         line = f"{turn.verb or 'AUTH'} {turn.mechanism}".encode()
         first = login.initial if login is not None else (turn.secret or "").encode() or None
         done.line, done.due = printable(line + (b" ***" if first not in (None, b"=") else b"")), 1
+        names = [(given[0] if login is not None and given is not None else turn.identity).encode()]
+        self.silence.learn(first or b"", names)
         self._held.append((done, line + (b" " + first if first else b"") + b"\r\n", ()))
         yield from self._flush()
         yield from self._answered(done)
@@ -332,6 +339,7 @@ class Player(Exchanging):
             else:
                 octets = b"*"  # more is asked than the recording has
             place += 1
+            self.silence.learn(octets, names)
             one = Done(answer or step, "*" if octets == b"*" else "***", due=1)
             if answer is not None:
                 self.played.done.append(one)

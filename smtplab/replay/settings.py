@@ -119,7 +119,7 @@ def _credentials(given: Any) -> None:
     if given is None or _is_login(given):
         return
     if isinstance(given, Mapping) and all(
-        isinstance(name, str) and (isinstance(one, str) or _is_login(one)) for name, one in given.items()
+        isinstance(name, str) and (_octets(one) is not None or _is_login(one)) for name, one in given.items()
     ):
         return
     # What was given is a secret in part: it is not shown.
@@ -127,7 +127,7 @@ def _credentials(given: Any) -> None:
 
 
 def _is_login(given: Any) -> bool:
-    return isinstance(given, (tuple, list)) and len(given) == 2 and all(isinstance(one, str) for one in given)
+    return isinstance(given, (tuple, list)) and len(given) == 2 and all(_octets(one) is not None for one in given)
 
 
 def _hosts(given: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from base64 import b64encode
 from collections.abc import Iterable
 
 import numpy as np
@@ -39,8 +40,13 @@ class Silence:
                 continue
             self.sent[number] = printable(secret)
             if set(secret) != {auth.STAR}:
-                self._known |= {one for one in credentials.secrets(secret) if len(one) >= SHORTEST}
+                self.learn(secret)
                 self._masked[number] = printable(line[:at] + b"*" * len(secret) + line[at + len(secret) :])
+
+    def learn(self, secret: bytes, names: Iterable[bytes] = ()) -> None:
+        """Let `said` tell a secret no more, nor what it decodes to; `names` are no secrets: who logs in."""
+        told = {one for name in names for one in (name, b64encode(name))}
+        self._known |= {one for one in credentials.secrets(secret) if len(one) >= SHORTEST} - told
 
     def line(self, number: int, text: str) -> str:
         """A command's line."""

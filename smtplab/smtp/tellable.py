@@ -22,8 +22,24 @@ def tellable(line: bytes, *, answer: bool = False) -> bytes:
     """
 
     def told(found: re.Match[bytes]) -> bytes:
-        piece = found[0]
-        place = 0 if answer else credentials.place(piece) if credentials.begins_so(piece) else len(piece)
-        return piece[:place] + auth.mask(piece[place:])
+        head = _head(found[0], answer)
+        return head + auth.mask(found[0][len(head) :])
 
     return _PIECE.sub(told, line)
+
+
+def secrets_in(line: bytes, *, answer: bool = False) -> list[bytes]:
+    """For what `tellable` has stars.
+
+    >>> secrets_in(b"AUTH PLAIN AHBhdA=="), secrets_in(b"NOOP AUTH"), secrets_in(b"=", answer=True)
+    ([b'AHBhdA=='], [], [])
+    """
+    found = [piece[len(_head(piece, answer)) :] for piece in _PIECE.findall(line)]
+    return [secret for secret in found if secret and auth.is_secret(secret)]
+
+
+def _head(piece: bytes, answer: bool) -> bytes:
+    """What of a piece may be told."""
+    if answer:
+        return b""
+    return piece[: credentials.place(piece)] if credentials.begins_so(piece) else piece

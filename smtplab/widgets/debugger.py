@@ -101,10 +101,9 @@ class DebuggerView(widgets.VBox):  # type: ignore[misc]
         over = d.next is None
         for name in ("step", "continue", "skip", "insert"):
             self.buttons[name].disabled = over
-        last = str(d.answers[-1]).splitlines()[-1:] if d.answers else []
         refused = bool(d.answers) and not d.answers[-1].positive
         self._say(
-            d.stopped or "".join(last) or ("the end" if over else "nothing was answered yet"),
+            d.stopped or d.answer or ("the end" if over else "nothing was answered yet"),
             wrong=refused or bool(d.stopped),
         )
         if len(d.capture):
