@@ -67,9 +67,9 @@ def _gathered(lines: list[bytes]) -> texts.CommandLines:
     lines = [b"A" * len(line) if set(line) == {auth.STAR} else line for line in lines]
     size = np.fromiter(map(len, lines), np.int64, len(lines))
     end = np.cumsum(size)
-    nothing = np.zeros(len(lines), np.bool_)
-    # one octet more: an empty last line begins there
-    return texts.CommandLines(np.frombuffer(b"".join(lines) + b"\n", np.uint8), end - size, size, end, nothing, nothing)
+    raw = np.frombuffer(b"".join(lines) + b"\n", np.uint8)  # one octet more: an empty last line begins there
+    dirty = np.array([b"\r" in line or b"\0" in line for line in lines], np.bool_)
+    return texts.CommandLines(raw, end - size, size, end, dirty, np.zeros(len(lines), np.bool_))
 
 
 def _number(verb: str, line: bytes) -> int:
