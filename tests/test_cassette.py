@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from speaking import CAPTURES, EACH_SMALL
+from speaking import CAPTURES, EACH_SMALL, HELLO, QUIT, talk
 
 import smtplab
 from smtplab.errors import CassetteError
@@ -119,6 +119,47 @@ def test_secrets_are_left_out_unless_asked_for(captures: Path, name: str) -> Non
         masked.session(0).cassette(secrets=True)
 
 
+_SENT = base64.b64encode(b"\0pat\0opensesame77").decode()
+_WORD = base64.b64encode(b"opensesame77").decode()
+
+
+@pytest.mark.parametrize(
+    "turns",
+    [
+        ("C: USER pat", "S: 500 no", "C: PASS opensesame77", "S: 500 no"),
+        (f"C: AUTH PLAIN{_SENT}", "S: 501 no"),
+        (f"C: AUTH=PLAIN {_SENT}", "S: 500 no"),
+        (f"C: AUTH {_SENT}", "S: 501 no"),
+        (f"C: {_WORD}", "S: 235 ok"),
+        (f"C: {_WORD}", "S: 535 no"),
+        ("C: AUTH PLAIN", "S: 334 ", f"C: {_SENT[:12]}|{_SENT[12:]}", "S: 235 ok"),
+        ("C: AUTH LOGIN", "S: 250 what", f"C: {_WORD}", "S: 250 what"),
+    ],
+)
+def test_what_the_frames_mask_stands_in_no_cassette_and_no_export(turns: tuple[str, ...]) -> None:
+    """One rule for both, wherever the client said it; a header that says otherwise is not believed."""
+    pcap = talk(*HELLO, *turns, *QUIT).pcap()
+    session = smtplab.open(pcap, secrets=True).session(0)
+    kept = session.cassette(secrets=True)
+    assert kept.secrets == "kept"
+    lying = dataclasses.replace(kept, secrets="none")
+    pieces = ("opensesame77", _SENT, _SENT[12:], _WORD)
+    assert any(piece in str(kept) for piece in pieces)
+    assert session.cassette().secrets == "left out"
+    told = [str(session.cassette())]
+    told += [what.export(form) for what in (session, kept, lying) for form in ("pytest", "smtplab", "smtplib", "swaks")]
+    for text in told:
+        assert not any(piece in text for piece in pieces)
+    assert str(session.cassette()) == str(smtplab.open(pcap).session(0).cassette())
+    with pytest.raises(CassetteError, match="opened without secrets"):
+        smtplab.open(pcap).session(0).cassette(secrets=True)
+
+
+def test_stars_that_were_sent_are_no_masks() -> None:
+    session = smtplab.open(talk(*HELLO, "C: PASS ****", "S: 500 no", *QUIT).pcap(), secrets=True).session(0)
+    assert "PASS ****" in str(session.cassette(secrets=True))
+
+
 def test_a_password_in_an_odd_place_is_left_out_too() -> None:
     from smtplab.live.recording import Recording
 
@@ -183,6 +224,12 @@ TURN = {"at": 0, "who": "client", "what": "command", "verb": "NOOP", "line": "NO
 DEEP = "[" * 100_000
 
 
+@pytest.mark.parametrize("given", [b"", None, 5])
+def test_what_is_no_text_is_told_in_a_line(given: object) -> None:
+    with pytest.raises(CassetteError, match=f"expected the text of a cassette, not {type(given).__name__}"):
+        loads(given)  # type: ignore[arg-type]
+
+
 def text_of(*rows: object) -> str:
     return "".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows)
 
@@ -198,6 +245,9 @@ def text_of(*rows: object) -> str:
         ((GOOD | {"version": True}, {"end": 0}), 1, "version of no number"),
         ((GOOD | {"client_port": 99999}, {"end": 0}), 1, "client_port is 99999"),
         ((GOOD | {"start": "yesterday"}, {"end": 0}), 1, "start is 'yesterday'"),
+        ((GOOD | {"client": "\ud800"}, {"end": 0}), 1, "header: client: half a surrogate pair"),
+        ((GOOD | {"origin": "\ud800"}, {"end": 0}), 1, "header: origin: half a surrogate pair"),
+        ((GOOD | {"server": "mx"}, {"end": 0}), 1, "header: server is 'mx', expected an IP address"),
         ((GOOD | {"extra": 1}, {"end": 0}), 1, "no field 'extra'"),
         ((GOOD | {"secrets": "all"}, {"end": 0}), 1, "secrets is 'all'"),
         ((GOOD, TURN), 2, "cut short"),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gc
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from peers import peer
 
 import smtplab
 
@@ -173,3 +175,76 @@ def test_the_widget(server: Any, session: smtplab.Session) -> None:
         assert not view.buttons["step"].disabled
         assert "image/png" in view._repr_mimebundle_()[0]
         assert {name: len(one.steps) > 0 for name, one in view.views.items()} == {"ladder": True, "states": True}
+
+
+SECRETS = ("opensesame77", "AHBhdABvcGVuc2VzYW1lNzc=", "b3BlbnNlc2FtZTc3")
+
+
+def unsaid(*told: object) -> None:
+    for one in told:
+        assert not any(secret in str(one) for secret in SECRETS), one
+
+
+@pytest.mark.parametrize("line", [f"AUTH PLAIN {SECRETS[1]}", f"auth=plain {SECRETS[1]}", "PASS opensesame77"])
+def test_what_auth_sends_is_played_and_not_told(session: smtplab.Session, line: str) -> None:
+    """Typed by hand it is told nowhere; what goes out is what was typed."""
+    with smtplab.serve(auth={"pat": "opensesame77"}) as server, session.debug(to=server) as d:
+        view = d.interact()
+        d.step()
+        d.insert(line)
+        unsaid(repr(d), d.line, d.steps, view.line.value, repr(d.next), d.next.turn.words)
+        d.edit(line)
+        unsaid(repr(d), d.line, d.steps, view.line.value)
+        code = d.step()[0].code
+        assert code == (235 if line.startswith("AUTH") else 500)
+        unsaid(d.done, d.replayed.exchanges.to_csv(), d.replayed.diff.to_csv(), repr(d.replayed), view.line.value)
+        assert line.split(" ")[0] + " " in d.done[-1].line
+        for wrong in (line + "\r\n", "NOOP\r\n" + line):
+            with pytest.raises(ValueError, match="has a line end in it") as told:
+                d.edit(wrong)
+            unsaid(told.value)
+        d.continue_()
+        unsaid(d.capture.commands.to_csv(), d.replayed.exchanges.to_csv())
+
+
+def test_an_answer_of_auth_is_not_told_either(session: smtplab.Session) -> None:
+    with smtplab.serve(auth={"pat": "opensesame77"}) as server, session.debug(to=server) as d:
+        view = d.interact()
+        d.step()
+        for line in ("AUTH LOGIN", "cGF0", SECRETS[2]):
+            view.line.value = line
+            view.press("insert")
+            unsaid(repr(d), d.steps, d.done, view.line.value, d.replayed.exchanges.to_csv())
+            if line == "cGF0":
+                with pytest.raises(ValueError, match="line end") as told:
+                    d.insert(SECRETS[2] + "\n")
+                unsaid(told.value)
+        assert d.done[-1].step.verb == "AUTH-RESPONSE"
+        assert d.answers[0].code == 235
+
+
+def test_a_server_that_echoes_a_login_is_not_told_to_the_end(session: smtplab.Session) -> None:
+    def echoes(made: socket.socket) -> None:
+        made.sendall(b"220 mx\r\n")
+        with made.makefile("rb") as lines:
+            for line in lines:
+                made.sendall(b"500 " + b"x" * 60 + b" what is " + line.strip() + b" opensesame77 of pat?\r\n")
+
+    with peer(echoes) as address, session.debug(to=address) as d:
+        view = d.interact()
+        d.insert(f"AUTH PLAIN {SECRETS[1]}")
+        d.step()
+        assert view.answer.value.endswith("AUTH PLAIN ************************ ************ of pat?")
+        unsaid(view.answer.value, d.replayed.exchanges.to_csv(), repr(d.replayed), d.replayed.first)
+
+
+def test_stars_in_the_box_are_not_what_is_sent(session: smtplab.Session) -> None:
+    with smtplab.serve(auth={"pat": "opensesame77"}) as server, session.debug(to=server) as d:
+        view = d.interact()
+        d.step()
+        d.insert(f"AUTH PLAIN {SECRETS[1]}")
+        assert view.line.value == "AUTH PLAIN ************************"
+        view.press("insert")
+        assert d.answers[0].code == 235
+        view.press("step")
+        assert d.answers[0].code == 503  # once more

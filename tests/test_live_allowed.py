@@ -104,3 +104,10 @@ def test_what_is_no_option_is_one_line(call: Callable[[], object], words: str) -
         call()
     assert "\n" not in str(told.value)
     assert "12345" not in str(told.value)
+
+
+@pytest.mark.parametrize("allow", [5, None, [5]])
+def test_what_is_no_host_is_told_in_a_line(allow: Any) -> None:
+    for call in (smtplab.serve, smtplab.proxy, lambda allow: smtplab.connect("127.0.0.1", 1, allow=allow)):
+        with pytest.raises(ValueError, match=r"allow[=:] ?(5|None).*expected names, addresses, or networks"):
+            call(allow=allow)

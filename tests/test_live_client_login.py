@@ -84,3 +84,38 @@ def test_an_error_in_a_login_holds_no_secret(join: Connect, initial: bool) -> No
     assert "closed the connection" in str(told.value)
     assert "AHBhdABvcGVuIHNlc2FtZQ" not in str(told.value)
     assert "AUTH" in str(told.value)
+
+
+@pytest.mark.parametrize("challenge", [b"334 QUJD\r\n", b"334 !\r\n", b"334\r\n"])
+def test_a_server_that_always_asks_on_is_left_after_one_cancel(join: Connect, challenge: bytes) -> None:
+    heard = []
+
+    def asks_on(made: socket.socket) -> None:
+        made.sendall(GREETING)
+        with made.makefile("rb") as lines:
+            for line in lines:
+                heard.append(line)
+                if len(heard) > 50:
+                    return
+                made.sendall(challenge)
+
+    with peer(asks_on) as address, join(*address, timeout=5) as client:
+        assert client.auth("CRAM-MD5", "pat", "x").code == 334
+        client.drop()
+    assert heard[0] == b"AUTH CRAM-MD5\r\n"
+    assert heard.index(b"*\r\n") == len(heard) - 1 <= 2
+
+
+def test_a_refused_line_is_quoted_without_its_secret(join: Connect) -> None:
+    with smtplab.serve(auth=USERS) as server, join(*server.address) as client:
+        client.ehlo()
+        for line in ("AUTH PLAIN AHBhdABvcGVuc2VzYW1l\r\n", "NOOP\r\nPASS AHBhdABvcGVuc2VzYW1l"):
+            for call in (client.command, lambda line: client.pipeline([line])):
+                with pytest.raises(ValueError, match="has a line end in it") as told:
+                    call(line)
+                assert "AHBhd" not in str(told.value)
+        assert client.command("AUTH PLAIN").code == 334
+        with pytest.raises(ValueError, match="has a line end in it") as told:
+            client.command("AHBhdABvcGVuc2VzYW1l\n")
+        assert "AHBhd" not in str(told.value)
+        client.command("*")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import smtplib
 import socket
 import ssl
@@ -194,6 +195,45 @@ def test_a_hook_that_fails_costs_nothing(server: Server) -> None:
     assert "broken failed on line 0: KeyError" in between.problems[0]
     with pytest.raises(ValueError, match="a hook is a function"):
         proxy(upstream=server.address, hooks=["x"])  # type: ignore[list-item]
+    with pytest.raises(ValueError, match="hooks=5: expected a function"):
+        proxy(upstream=server.address, hooks=5)  # type: ignore[arg-type]
+
+
+def test_a_hook_that_fails_on_a_login_tells_no_secret(tmp_path: Path) -> None:
+    def number(line: Line) -> None:
+        if line.from_client:
+            int(line.octets)  # its error quotes the line
+        elif line.verb in ("AUTH", "AUTH-RESPONSE", "PASS"):
+            int(line.text + "opensesame77")  # a server may echo what it was told
+
+    sent = ("AHBhdABvcGVuc2VzYW1lNzc=", "b3BlbnNlc2FtZTc3")
+    with serve(auth={"pat": "opensesame77"}) as server, proxy(upstream=server.address, hooks=number) as between:
+        with RawClient(between.address) as client:
+            client.reply()
+            for line in (
+                "EHLO x", "PASS opensesame77", f" AUTH PLAIN {sent[0]}", "AUTH LOGIN", "cGF0", "=", f"NOOP\0AUTH PLAIN {sent[0]}",
+                "AUTH LOGIN", "cGF0", sent[1], f"X-EXPS LOGIN {sent[1]}", sent[1], "QUIT",
+            ):  # fmt: skip
+                client.say(line)
+        between.save(tmp_path / "talk.pcapng")
+    told = "\n".join(between.problems)
+    assert "number failed on line 0: ValueError: invalid literal for int() with base 10: b'EHLO x" in told
+    assert told.count("ValueError") >= 13
+    written = (tmp_path / "talk.pcapng").read_bytes()
+    for secret in (*sent, "opensesame77"):
+        assert secret not in told
+    comments = b"\n".join(re.findall(rb"number failed on[^\0]*", written))
+    assert b"number failed on" in comments
+    assert not any(secret.encode() in comments for secret in (*sent, "opensesame77"))
+
+
+@pytest.mark.parametrize(
+    ("keylog", "words"),
+    [("", "is a folder"), ("nowhere/keys.log", "there is no folder"), (5, "keylog=5: expected the name of a file")],
+)
+def test_a_key_log_that_can_be_none_is_told_before_anything_listens(tmp_path: Path, keylog: object, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        proxy(upstream=("127.0.0.1", 25), tls="pass", keylog=tmp_path / keylog if isinstance(keylog, str) else keylog)  # type: ignore[arg-type]
 
 
 def test_hooks_and_tls(server: Server) -> None:

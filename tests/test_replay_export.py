@@ -240,6 +240,13 @@ def test_bad_requests_are_told_in_a_line(captures: Path) -> None:
         session.export("pcapng")
     with pytest.raises(ValueError, match="is the capture itself"):
         session.export("pcapng", captures / "one-mail.pcap")
+    for to, words in (
+        ("127.0.0.1", r"to='127.0.0.1': expected \(host, port\)"), (5, "to=5: expected"), (("", 25), "an empty host"),
+        (("127.0.0.1", 99999), "port: 99999 is none"), ("127.0.0.1:0", "port: 0 is none"), (("127.0.0.1", "25"), "port: '25'"),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=words):
+            session.export("swaks", to=to)
+    assert session.export("swaks", to="[::1]:2525") == session.export("swaks", to=("::1", 2525))
     with pytest.raises(ValueError, match="no option colour"):
         session.export("swaks", colour=True)
     with pytest.raises(CassetteError, match="1448 octets of its content are missing"):

@@ -316,6 +316,12 @@ def test_what_cannot_be_listened_on_is_one_line() -> None:
         serve("192.0.2.1", allow="192.0.2.1")
     with pytest.raises(ValueError, match="there are None, 'starttls' and 'implicit'"):
         serve(tls="maybe")
+    for wrong in ("a:b", 5, {"a": 5}):
+        with pytest.raises(ValueError, match="auth: expected names and passwords, both text"):
+            serve(auth=wrong)  # type: ignore[arg-type]
+    for wrong in ("PLAIN", 5):
+        with pytest.raises(ValueError, match=r"mechanisms=.*: expected some of"):
+            serve(auth=USERS, mechanisms=wrong)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="no mechanism 'NTLM'"):
         serve(auth=USERS, mechanisms=["NTLM"])
 

@@ -129,13 +129,27 @@ def host_and_port(name: str, where: object) -> tuple[str, int]:
     raise ValueError(f'{name}={where!r}: expected (host, port) or "host:port"')
 
 
+def allowed_hosts(allow: object) -> list[str]:
+    """The hosts of an `allow`, one or several; ValueError for anything else.
+
+    >>> allowed_hosts("mx.example.org"), allowed_hosts(())
+    (['mx.example.org'], [])
+    """
+    expected = "expected names, addresses, or networks such as 192.0.2.0/24"
+    if not isinstance(allow, Iterable):
+        raise ValueError(f"allow={allow!r}: {expected}")
+    hosts = [allow] if isinstance(allow, str) else list(allow)
+    for one in hosts:
+        if not isinstance(one, str):
+            raise ValueError(f"allow: {one!r} is no host; {expected}")
+    return hosts
+
+
 def _allowed(host: str, allow: str | Iterable[str]) -> tuple[bool, list[ipaddress.IPv4Network | ipaddress.IPv6Network]]:
     """Whether the host is allowed by its name, and the networks that are."""
     networks = []
     by_name = False
-    for one in [allow] if isinstance(allow, str) else allow:
-        if not isinstance(one, str):
-            raise ValueError(f"allow: {one!r} is no host; expected names, addresses, or networks such as 192.0.2.0/24")
+    for one in allowed_hosts(allow):
         by_name = by_name or one.rstrip(".").lower() == host.rstrip(".").lower()
         try:
             networks.append(ipaddress.ip_network(one, strict=False))

@@ -21,6 +21,7 @@ from smtplab.live.steps import Hang, Receive, Send, Sleep, Steps
 from smtplab.live.tls import Tls
 from smtplab.printable import one_line, printable
 from smtplab.smtp import credentials
+from smtplab.smtp.tellable import tellable
 
 SECOND = 10**9
 LINGER = 1.0  # seconds that the peer has to say FIN when we have
@@ -146,13 +147,13 @@ class Conversation:
         line
             Anything without a line end (ValueError; `send` sends anything); text is sent as UTF-8.
         """
-        yield from self.say(octets_of_line(line) + b"\r\n")
+        yield from self.say(octets_of_line(line, answer=self._asked) + b"\r\n")
         self.counted()
         return (yield from self.answer(line))
 
     def pipeline(self, lines: Iterable[str | bytes]) -> Steps[list[Reply]]:
         """Send lines in one go, without waiting between them; gives a reply for each (RFC 2920)."""
-        told = [octets_of_line(line) for line in lines]
+        told = [octets_of_line(line, answer=self._asked) for line in lines]
         yield from self.say(b"".join(line + b"\r\n" for line in told))
         for _ in told:
             self.counted()
@@ -178,9 +179,14 @@ class Conversation:
         assert reply is not None
         return reply
 
+    @property
+    def _asked(self) -> bool:
+        """Whether the server waits for an answer of AUTH."""
+        return bool(self.replies) and self.replies[-1].code == 334
+
     def _shown(self, line: bytes) -> str:
         """A line in an error, without what AUTH sends."""
-        if self.replies and self.replies[-1].code == 334:
+        if self._asked:
             return "an answer of AUTH"
         if credentials.begins_so(line):
             line = line[: credentials.place(line)].rstrip()
@@ -291,15 +297,14 @@ class Conversation:
             raise self.failed("is not connected any more: what was said is in .capture, smtplab.connect begins anew")
 
 
-def octets_of_line(line: str | bytes) -> bytes:
-    """A line's octets; ValueError where it is none, or several."""
+def octets_of_line(line: str | bytes, *, answer: bool = False) -> bytes:
+    """A line's octets; ValueError, without what AUTH sends, where it is none, or several. `answer`: it answers a 334."""
     if not isinstance(line, (str, bytes, bytearray)):
         raise ValueError(f"a line is text or bytes, not {type(line).__name__}")
     octets = line.encode("utf-8", "surrogateescape") if isinstance(line, str) else bytes(line)
     if b"\r" in octets or b"\n" in octets:
-        raise ValueError(
-            f"{one_line(printable(octets), SHOWN)!r} has a line end in it: send(...) sends it all the same"
-        )
+        shown = one_line(printable(tellable(octets, answer=answer)), SHOWN)
+        raise ValueError(f"{shown!r} has a line end in it: send(...) sends it all the same")
     return octets
 
 

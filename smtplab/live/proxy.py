@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from smtplab.errors import ConversationError
-from smtplab.live.allowed import checked_timeout, host_and_port, resolve, written
+from smtplab.live.allowed import allowed_hosts, checked_timeout, host_and_port, resolve, written
 from smtplab.live.async_client import reached, upon
 from smtplab.live.certificates import Certificates
 from smtplab.live.keyfile import KeyFile
@@ -23,6 +23,7 @@ from smtplab.live.recording import Recording
 from smtplab.live.station import HANDSHAKE_SECONDS, Station
 from smtplab.live.tapped import Tap
 from smtplab.live.tls import client_context
+from smtplab.smtp import verbs
 
 if TYPE_CHECKING:
     from smtplab.frames.capture import Capture
@@ -32,6 +33,7 @@ TIMEOUT_SECONDS = 600.0  # RFC 5321 4.5.3.2.6: the longest for which a client wa
 PROBLEMS = 1000  # kept; of more, the last
 NAMES = 100  # certificates made for names that clients asked for
 MODES = ("follow", "pass")
+AUTHS = ("AUTH", "X-EXPS", verbs.AUTH_RESPONSE)
 
 Address = tuple[str, int]
 
@@ -57,6 +59,8 @@ class Proxy(Station):
     ) -> None:
         if tls not in MODES:
             raise ValueError(f"tls={tls!r}: there are 'follow' and 'pass'")
+        if not callable(hooks) and not isinstance(hooks, Iterable):
+            raise ValueError(f"hooks={hooks!r}: expected a function of a Line, or several")
         self.hooks: tuple[Hook, ...] = (hooks,) if callable(hooks) else tuple(hooks)
         for hook in self.hooks:
             if not callable(hook):
@@ -64,11 +68,11 @@ class Proxy(Station):
         listen, upstream = host_and_port("listen", listen), host_and_port("upstream", upstream)
         self.follows, self.timeout, self.upstream = tls == "follow", checked_timeout(timeout), upstream
         self.where = shown(upstream)
-        allowed = [allow] if isinstance(allow, str) else list(allow)
+        allowed = allowed_hosts(allow)
         self._upstream = resolve(*upstream, allow=allowed)
         self.problems: deque[str] = deque(maxlen=PROBLEMS)
         self._server_leg = Recording(secrets=secrets) if both else None
-        self._named: Path | None = None if keylog is None else Path(keylog)
+        self._named = None if keylog is None else _key_log(keylog)
         self._links: dict[int, Link] = {}
         self._count = 0
         self._to_server = client_context(verify)
@@ -123,14 +127,15 @@ class Proxy(Station):
 
     def hooked(self, line: Line) -> tuple[bytes, float, bytes]:
         """What the hooks make of a line: what is passed on, after how long, and what is said back."""
-        before = line.octets
+        before, harmless = line.octets, _harmless(line)
         for hook in self.hooks:
             try:
                 hook(line)
                 line.settled()
             except Exception as error:  # noqa: BLE001 - a hook is anybody's code, and its fault may not cost the recording
-                name = getattr(hook, "__name__", "hook")
-                self.note(line.connection, f"{name} failed on line {line.number}: {type(error).__name__}: {error}")
+                name, why = getattr(hook, "__name__", "hook"), type(error).__name__
+                why += f": {error}" if harmless else ""
+                self.note(line.connection, f"{name} failed on line {line.number}: {why}")
                 line.octets, line.delay, line.reply, line.dropped = before, 0, "", False
         return line.settled()
 
@@ -238,6 +243,26 @@ class Proxy(Station):
                     link.idle()
 
 
+def _key_log(keylog: object) -> Path:
+    """The file into which client or server writes its keys; ValueError where it can be none. It need not be there yet."""
+    if not isinstance(keylog, (str, os.PathLike)) or not os.fspath(keylog):
+        raise ValueError(f"keylog={keylog!r}: expected the name of a file")
+    path = Path(keylog)
+    if path.is_dir():
+        raise ValueError(
+            f"keylog={str(path)!r} is a folder: expected the file into which client or server writes its keys"
+        )
+    if not path.parent.is_dir():
+        raise ValueError(f"keylog={str(path)!r}: there is no folder {str(path.parent)!r} in which it could be written")
+    return path
+
+
+def _harmless(line: Line) -> bool:
+    """Whether an error that quotes the line can be told: a line that is no other command may hold what AUTH sends, or echo it."""
+    greeting = not line.verb and not line.from_client
+    return line.content or greeting or (line.verb in verbs.NUMBER and line.verb not in AUTHS)
+
+
 def _reason(error: OSError) -> str:
     """Why TLS did not begin, in a few words."""
     if isinstance(error, ssl.SSLError) and error.reason:
@@ -276,8 +301,8 @@ def proxy(
         client or server writes its keys (SSLKEYLOGFILE).
     hooks
         Functions that are shown each `Line` on its way, and may change, delay, drop or answer it. Where one fails, the line goes
-        on as it was, and `.problems` says so. They run where the proxy does: one that sleeps holds up everyone, `line.delay` does
-        not. Ready made ones are in `smtplab.live.hooks`.
+        on as it was, and `.problems` says so (of a line that may hold what AUTH sends, without the error's words). They run where
+        the proxy does: one that sleeps holds up everyone, `line.delay` does not. Ready made ones are in `smtplab.live.hooks`.
     both
         Record the leg to the server, too.
     timeout

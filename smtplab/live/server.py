@@ -56,6 +56,9 @@ class Server(Station):
             raise ValueError(f"tls={tls!r}: there are None, 'starttls' and 'implicit'")
         if certificate is not None and (certificate not in WRONG or tls is None):
             raise ValueError(f"certificate={certificate!r}: with TLS there are None, {', '.join(map(repr, WRONG))}")
+        if isinstance(mechanisms, str) or not isinstance(mechanisms, Iterable):
+            raise ValueError(f"mechanisms={mechanisms!r}: expected some of {', '.join(MECHANISMS)}")
+        mechanisms = tuple(mechanisms)
         wrong = [name for name in mechanisms if name not in MECHANISMS]
         if wrong:
             raise ValueError(f"no mechanism {wrong[0]!r}: there are {', '.join(MECHANISMS)}")
@@ -70,8 +73,9 @@ class Server(Station):
                 raise ValueError(f"{name}={limit!r}: allowed are None and whole numbers of {what} from 1 on")
         if not re.fullmatch(r"[!-~]+", str(hostname)):
             raise ValueError(f"hostname={hostname!r}: expected a name such as mx.example.test, without blanks")
-        users = dict(auth or {})
-        if not all(isinstance(word, str) for pair in users.items() for word in pair):
+        given: object = auth or {}
+        users = dict(given) if isinstance(given, Mapping) else None
+        if users is None or not all(isinstance(word, str) for pair in users.items() for word in pair):
             raise ValueError("auth: expected names and passwords, both text")  # which are not shown
         self.faults: tuple[Fault, ...] = script(faults)
         self.size_limit, self.recipient_limit = size_limit, recipient_limit
@@ -240,7 +244,7 @@ def serve(
         port,
         tls=tls,
         auth=auth,
-        mechanisms=tuple(mechanisms),
+        mechanisms=mechanisms,
         auth_required=auth_required,
         size_limit=size_limit,
         recipient_limit=recipient_limit,

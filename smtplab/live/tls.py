@@ -18,10 +18,13 @@ def client_context(verify: bool | str | os.PathLike[str]) -> ssl.SSLContext:
 
     It says by ALPN that SMTP is to be spoken, as Exim does: so TLS on any port is known for a session.
     """
+    given: object = verify
+    if not isinstance(given, (bool, str, os.PathLike)) or given == "":
+        raise ValueError(f"verify: {verify!r}; expected True, False, or a file of PEM")
     try:
         context = ssl.create_default_context(cafile=None if isinstance(verify, bool) else os.fspath(verify))
     except (OSError, ssl.SSLError) as error:
-        reason = getattr(error, "strerror", None) or "holds no certificates"
+        reason = "holds no certificates" if isinstance(error, ssl.SSLError) else error.strerror or type(error).__name__
         raise ValueError(f"verify: {verify} {reason.lower()}; expected True, False, or a file of PEM") from None
     if verify is False:
         context.check_hostname = False

@@ -245,7 +245,7 @@ class Verbs(Conversation):
         initial: bool = True,
         nonce: str | None = None,
     ) -> Steps[Reply]:
-        """AUTH and the whole exchange; gives the final reply.
+        """AUTH and the whole exchange; gives the final reply, which is the one to `*` where the server asks too much.
 
         Parameters
         ----------
@@ -286,6 +286,8 @@ class Verbs(Conversation):
                 message = yield from self._next(exchange, reply)
             held = False
             reply = yield from self.command(b"*" if message is None else b64encode(message))
+            if message is None:  # cancelled: who asks on would ask for ever
+                break
         exchange.close()
         return reply
 

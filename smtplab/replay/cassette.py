@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import pathlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
-from smtplab.printable import octets_of, one_line, visible
+from smtplab.printable import octets_of, one_line, printable, visible
 from smtplab.replay import schema
+from smtplab.smtp.tellable import tellable
 from smtplab.smtp.transparency import stuffed
+from smtplab.smtp.verbs import AUTH_RESPONSE
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,24 @@ class Turn:
     octets: int = 0
     complete: bool = True
     content: bytes = field(default=b"", repr=False)
+
+    def __repr__(self) -> str:
+        """Its fields, as far as they are not what they are by default."""
+        said = {one.name: getattr(self, one.name) for one in fields(self) if one.repr}
+        plain = {one.name: one.default for one in fields(self)}
+        said = {name: value for name, value in said.items() if value != plain[name]}
+        if self.line:
+            said["line"] = self.told
+        return f"Turn({', '.join(f'{name}={value!r}' for name, value in said.items())})"
+
+    @property
+    def told(self) -> str:
+        """The line with stars for what AUTH sends, also where it is no AUTH that could be told apart from other commands.
+
+        >>> Turn(0, "client", "command", verb="?", line="AUTH=PLAIN AHBhdA==").told
+        'AUTH=PLAIN ********'
+        """
+        return printable(tellable(octets_of(self.line), answer=self.verb == AUTH_RESPONSE))
 
     @property
     def wire(self) -> bytes:
@@ -84,7 +104,7 @@ class Turn:
         if self.what == "reply":
             return visible(one_line("\n".join(self.reply), 200))
         if self.what in ("command", "chunk"):
-            return visible(one_line(self.line, 200)) or "(an empty line)"
+            return visible(one_line(self.told, 200)) or "(an empty line)"
         if self.what == "content":
             return f"content, {len(self.content)} octets"
         if self.what == "auth":

@@ -24,6 +24,8 @@ from smtplab.replay.recipients import Recipients
 from smtplab.replay.replayed import Replayed
 from smtplab.replay.replaying import player_of, script_of, settings_of, target
 from smtplab.replay.script import SENT, Script, Step
+from smtplab.smtp.tellable import tellable
+from smtplab.smtp.verbs import AUTH_RESPONSE
 
 if TYPE_CHECKING:
     from smtplab.frames.capture import Capture
@@ -100,13 +102,20 @@ class Debugger:
 
     @property
     def line(self) -> str:
-        """The next command as it will be sent, printable; of a content what it is; empty at the end."""
+        """The next command as it will be sent, printable, stars for what AUTH sends; of a content what it is; empty at the end."""
         step = self.next
         if step is None:
             return ""
         if step.what != "command":
             return step.turn.words
-        return printable(self._player.rewriting.line(step.verb, octets_of(step.turn.line), step.number))
+        line = self._player.rewriting.line(step.verb, octets_of(step.turn.line), step.number)
+        return printable(tellable(line, answer=self._player.answers_auth(step.verb)))
+
+    @property
+    def answer(self) -> str:
+        """The last line that the server said to the last step, printable, stars for what it echoes of AUTH; empty for none."""
+        last = str(self.answers[-1]).splitlines()[-1:] if self.answers else []
+        return self._player.silence.said("".join(last))
 
     @property
     def steps(self) -> list[Step]:
@@ -156,6 +165,7 @@ class Debugger:
         for _ in range(count):
             if self._at is None:
                 break
+            _ = self.line  # where `rewrite` fails, nothing has been played, and the step can be changed
             before = len(self._player.played.done)
             self._at = play_until(self._run, self._line, True)
             mine = self._player.played.done[before : before + 1]
@@ -197,7 +207,7 @@ class Debugger:
     def edit(self, line: str | bytes | None = None, *, content: bytes | None = None) -> None:
         """Send another line instead of the next one, as it is given; or another content."""
         step = self._wanted()
-        turn = _turn(line, content, step.turn)
+        turn = self._turn(line, content, step.turn)
         self._steps[self.place] = Step(step.number, turn, step.after, step.wait, step.replies, step.lost)
         self._tell()
 
@@ -208,7 +218,7 @@ class Debugger:
         before = self._steps[self.place - 1] if self.place else None
         number = before.number if before is not None else -1
         blank = Turn(0, "client", "command")
-        self._steps.insert(self.place, Step(number, _turn(line, content, blank), number, 0))
+        self._steps.insert(self.place, Step(number, self._turn(line, content, blank), number, 0))
         self._tell()
 
     def skip(self) -> None:
@@ -273,7 +283,27 @@ class Debugger:
         where = f"{visible(self._to[0])}:{self._to[1]}"
         if self._at is None:
             return f"<Debugger at {where}: {self.stopped or 'at the end'}, {len(self.done)} played>"
-        return f"<Debugger at {where}: {self.place} of {len(self._steps)} played, next: {visible(one_line(self.line, 60))}>"
+        try:
+            line = self.line
+        except ValueError as error:  # `rewrite` failed
+            line = str(error)
+        return f"<Debugger at {where}: {self.place} of {len(self._steps)} played, next: {visible(one_line(line, 60))}>"
+
+    def _turn(self, line: str | bytes | None, content: bytes | None, old: Turn) -> Turn:
+        """A turn of what the caller wants to be said."""
+        if content is not None and line is None and isinstance(content, bytes):
+            return dataclasses.replace(Turn(old.at, "client", "content", content=content), together=False)
+        if not isinstance(line, (str, bytes)) or content is not None:
+            raise ValueError("expected a line, text or bytes, or content=b…")
+        octets = line if isinstance(line, bytes) else octets_of(line)
+        verb = verb_of(octets)
+        if self._player.answers_auth(verb):
+            verb = AUTH_RESPONSE
+        if b"\n" in octets or b"\r" in octets:
+            shown = one_line(printable(tellable(octets, answer=verb == AUTH_RESPONSE)), 60)
+            raise ValueError(f"{shown!r} has a line end in it: a step is one line")
+        together = old.together and old.what in SENT
+        return Turn(old.at, "client", "command", verb=verb, line=printable(octets), together=together)
 
     def _wanted(self) -> Step:
         step = self.next
@@ -301,22 +331,3 @@ class Debugger:
         if when is not None:
             made.append((f"where {getattr(when, '__name__', 'a function')} says so", when))
         return made
-
-
-def _turn(line: str | bytes | None, content: bytes | None, old: Turn) -> Turn:
-    """A turn of what the caller wants to be said."""
-    if content is not None and line is None and isinstance(content, bytes):
-        return dataclasses.replace(Turn(old.at, "client", "content", content=content), together=False)
-    if not isinstance(line, (str, bytes)) or content is not None:
-        raise ValueError("expected a line, text or bytes, or content=b…")
-    octets = line if isinstance(line, bytes) else octets_of(line)
-    if b"\n" in octets or b"\r" in octets:
-        raise ValueError(f"{one_line(printable(octets), 60)!r} has a line end in it: a step is one line")
-    return Turn(
-        old.at,
-        "client",
-        "command",
-        verb=verb_of(octets),
-        line=printable(octets),
-        together=old.together and old.what in SENT,
-    )

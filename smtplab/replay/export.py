@@ -14,7 +14,7 @@ from typing import Any
 from smtplab.errors import CassetteError
 from smtplab.frames.beneath import reading_of
 from smtplab.frames.session import Session
-from smtplab.live.allowed import names_loopback
+from smtplab.live.allowed import checked_port, host_and_port, names_loopback
 from smtplab.live.growing_file import GrowingFile
 from smtplab.printable import octets_of, printable, visible
 from smtplab.replay.cassette import Cassette
@@ -35,7 +35,7 @@ def export(
     form: str,
     path: str | os.PathLike[str] | None = None,
     *,
-    to: tuple[str, int] = ("127.0.0.1", 25),
+    to: Any = ("127.0.0.1", 25),
     keep_recipients: bool = False,
     secrets: bool = False,
     **options: Any,
@@ -50,7 +50,7 @@ def export(
     path
         Where to write it.
     to, keep_recipients
-        As for `replay`: which server it will speak to, and whether recipients stay as they are.
+        As for `replay`: which server it will speak to, `(host, port)` or "host:port", and whether recipients stay as they are.
     secrets
         With "pcapng", write what AUTH sent, and all TLS keys; else it is overwritten, and keys with which it can be read are
         left out, as in `Recording.save`.
@@ -74,6 +74,10 @@ def export(
         raise ValueError(f"form={form!r}: allowed are {', '.join(makers)} and pcapng")
     if options:
         raise ValueError(f"no option {next(iter(options))}: there are to and keep_recipients")
+    host, port = host_and_port("to", getattr(to, "address", to))
+    if not host:
+        raise ValueError(f"to={to!r}: an empty host; expected a name or an address, such as 127.0.0.1")
+    to = host, checked_port(port)
     script = Script.of(silenced(cassette(what) if isinstance(what, Session) else what))
     text = makers[form](_Telling(script, to, Recipients(keep=keep_recipients)))
     if path is not None:

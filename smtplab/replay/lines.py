@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import binascii
 import dataclasses
+import ipaddress
 import json
 import math
 import re
@@ -64,6 +65,8 @@ def _is_text(octets: bytes) -> bool:
 
 def parsed(text: str, file: str | None = None) -> Cassette:
     """A cassette from its text; `CassetteError` says which line is none, and what was expected there."""
+    if not isinstance(text, str):
+        raise CassetteError(f"expected the text of a cassette, not {type(text).__name__}", file=file)
     return _Reader(text, file).cassette()
 
 
@@ -128,11 +131,16 @@ class _Reader:
         for name, (kind, _) in schema.HEADER.items():
             if type(one.get(name)) is not kind:
                 raise self.wrong(f"header: {name} is {self.shown(one.get(name))}, expected {_called(kind)}")
+            if isinstance(one[name], str):
+                self.text(f"header: {name}", one[name])
         self.unknown("header", one, schema.HEADER)
         if one["secrets"] not in schema.SECRETS:
             raise self.wrong(f"header: secrets is {self.shown(one['secrets'])}, expected {', '.join(schema.SECRETS)}")
         if not _START.fullmatch(one["start"]):
             raise self.wrong(f"header: start is {self.shown(one['start'])}, expected 2026-01-31T09:00:00.000000000Z")
+        for name in ("client", "server"):
+            if not _is_address(one[name]):
+                raise self.wrong(f"header: {name} is {self.shown(one[name])}, expected an IP address")
         for name in ("client_port", "server_port"):
             if not 0 <= one[name] <= 65535:
                 raise self.wrong(f"header: {name} is {one[name]}, expected 0 to 65535")
@@ -217,6 +225,14 @@ class _Reader:
     @staticmethod
     def shown(value: Any) -> str:
         return "missing" if value is None else visible(repr(value)[:40])
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _called(kind: type) -> str:

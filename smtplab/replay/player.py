@@ -26,6 +26,11 @@ from smtplab.replay.login import Login, chosen
 from smtplab.replay.rewriting import Rewriting
 from smtplab.replay.script import GREETING, NOTHING, SENT, Script, Step
 from smtplab.replay.settings import Settings
+from smtplab.replay.silence import Silence
+from smtplab.smtp.tellable import secrets_in, tellable
+from smtplab.smtp.verbs import AUTH_RESPONSE, UNKNOWN
+
+ASKS = 334  # the reply that asks for an answer of AUTH (RFC 4954 4)
 
 
 class Player(Exchanging):
@@ -38,6 +43,7 @@ class Player(Exchanging):
         self.eager = False  # wait for the replies to each step before the next one is thought of
         self._data: Done | None = None  # the last DATA
         self._lmtp = False
+        self.silence = Silence(())  # what was sent of AUTH, which replies may echo
         self._auth = ""  # why the answers of an AUTH are not sent
         self._played_answers: set[int] = set()
 
@@ -155,7 +161,11 @@ class Player(Exchanging):
             raise Stop(f"octets of this {step.verb} are missing from the recording")
         self._contained(step)
         octets = self.rewriting.octets(step)
-        done.line = printable(octets.partition(b"\n")[0].rstrip(b"\r"))
+        line = octets.partition(b"\n")[0].rstrip(b"\r")
+        answer = self.answers_auth(step.verb)
+        done.line = printable(tellable(line, answer=answer))
+        for secret in secrets_in(line, answer=answer):
+            self.silence.learn(secret)
         done.due = self._due(step)
         split = turn.split if sum(turn.split) == len(octets) else ()
         self._held.append((done, octets, split))
@@ -173,6 +183,11 @@ class Player(Exchanging):
                 yield from self._insert_tls(done)
         elif step.verb == "DATA" and not self._content_follows(step):
             yield from self._owed(done)
+
+    def answers_auth(self, verb: str) -> bool:
+        """Whether the server would take the next line for an answer of AUTH, and it is no other command."""
+        asked = bool(self.talk.replies) and self.talk.replies[-1].code == ASKS
+        return verb == AUTH_RESPONSE or (asked and verb == UNKNOWN)
 
     def _due(self, step: Step) -> int:
         """How many replies are due."""
@@ -306,11 +321,13 @@ class Player(Exchanging):
         line = f"{turn.verb or 'AUTH'} {turn.mechanism}".encode()
         first = login.initial if login is not None else (turn.secret or "").encode() or None
         done.line, done.due = printable(line + (b" ***" if first not in (None, b"=") else b"")), 1
+        names = [(given[0] if login is not None and given is not None else turn.identity).encode()]
+        self.silence.learn(first or b"", names)
         self._held.append((done, line + (b" " + first if first else b"") + b"\r\n", ()))
         yield from self._flush()
         yield from self._answered(done)
         now, place = done, 0
-        while now.replies and now.replies[-1].code == 334:
+        while now.replies and now.replies[-1].code == ASKS:
             answer = answers[place] if place < len(answers) else None
             challenge = octets_of(now.replies[-1].lines[0])
             if answer is not None and answer.turn.step == "cancel":
@@ -322,6 +339,7 @@ class Player(Exchanging):
             else:
                 octets = b"*"  # more is asked than the recording has
             place += 1
+            self.silence.learn(octets, names)
             one = Done(answer or step, "*" if octets == b"*" else "***", due=1)
             if answer is not None:
                 self.played.done.append(one)
@@ -329,6 +347,10 @@ class Player(Exchanging):
             yield from self._flush()
             yield from self._answered(one)
             now = one
+            if octets == b"*":
+                break
+        if now.replies and now.replies[-1].code == ASKS:
+            raise Stop("AUTH was cancelled, and the server asks on: it would take what follows for answers")
         self._auth = "not asked for: AUTH had ended"
         self._played_answers = {answer.number for answer in answers[:place]}
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
@@ -12,7 +13,7 @@ from smtplab.frames.words import counted
 from smtplab.live.recording import Recording
 from smtplab.printable import one_line, visible
 from smtplab.replay.cassette import Cassette
-from smtplab.replay.differing import differs
+from smtplab.replay.differing import Told, differs
 from smtplab.replay.done import Done
 from smtplab.replay.player import Player
 
@@ -172,14 +173,31 @@ def _rows(number: int, player: Player) -> list[tuple[Any, ...]]:
         rows.append((number, -1, "greeting", "", one.what, one.why, *one.cells, None, None))
     for done in played.done:
         step = done.step
-        one = differs(step.replies, done.replies, step.verb, lost=step.lost, unsent=done.why)
+        one = differs(
+            _quiet(step.replies, player), _quiet(done.replies, player), step.verb, lost=step.lost, unsent=done.why
+        )
         rows.append(
             (number, step.number, step.verb, _line(done), one.what, one.why, *one.cells, step.latency, done.latency)
         )
     for reply in played.unasked:
-        one = differs([], [reply], "", lost=False)
+        one = differs([], _quiet([reply], player), "", lost=False)
         rows.append((number, len(script.steps), "", "[answers nothing]", one.what, one.why, *one.cells, None, None))
     return rows
+
+
+class _Quiet(NamedTuple):
+    """A reply without what it echoes of AUTH."""
+
+    code: int | None
+    lines: tuple[str, ...]
+    complete: bool
+
+
+def _quiet(replies: Sequence[Told], player: Player) -> list[_Quiet]:
+    said = player.silence.said
+    return [
+        _Quiet(one.code, tuple(said(line) for line in one.lines), getattr(one, "complete", True)) for one in replies
+    ]
 
 
 def _line(done: Done) -> str:

@@ -146,6 +146,8 @@ async def _all(players: list[Player], addresses: list[Resolved], timeout: float,
         async with asyncio.TaskGroup() as group:
             for player in players:
                 group.create_task(one(player))
+    except BaseExceptionGroup as group_of:
+        raise group_of.exceptions[0] from None  # the first fault ended the others
     finally:
         if bar is not None:
             bar.close()
@@ -154,12 +156,11 @@ async def _all(players: list[Player], addresses: list[Resolved], timeout: float,
 def settings_of(options: dict[str, Any], host: str) -> Settings:
     """The caller's options, checked."""
     options = {"verify": not names_loopback(host)} | options
-    try:
-        made = settings(**options)
-    except TypeError:
-        known = [field.name for field in dataclasses.fields(Settings) if field.name not in ("chance", "contexts")]
-        strange = next((name for name in options if name not in known), "")
-        raise ValueError(f"no option {strange}: there are {', '.join(known)}") from None
+    known = [field.name for field in dataclasses.fields(Settings) if field.name not in ("chance", "contexts")]
+    strange = next((name for name in options if name not in known), None)
+    if strange is not None:
+        raise ValueError(f"no option {strange}: there are {', '.join(known)}")
+    made = settings(**options)
     return made if made.server_name else dataclasses.replace(made, server_name=host.partition("%")[0])
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import email.utils
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from smtplab.printable import octets_of, printable
 from smtplab.replay.recipients import Recipients
 from smtplab.replay.script import Script, Step
 from smtplab.replay.settings import Settings
 from smtplab.smtp.paths import path as path_of
+from smtplab.smtp.tellable import tellable
 from smtplab.smtp.transparency import stuffed
 
 # RFC 5322 2.2: a header field, with its continuation lines.
@@ -19,6 +20,7 @@ _FIELD = {
     "date": re.compile(rb"(?im)\Adate:[^\r\n]*(?:\r\n[ \t][^\r\n]*)*"),
     "message_id": re.compile(rb"(?im)\Amessage-id:[^\r\n]*(?:\r\n[ \t][^\r\n]*)*"),
 }
+SHOWN = 60  # characters of a line in an error
 _SIZE = re.compile(rb"(?i)(?<=[ \t]SIZE=)[0-9]{1,20}(?=[ \t]|\Z)")
 
 
@@ -69,9 +71,7 @@ class Rewriting:
                 line = head + b" FROM:<" + path + b">" + (b" " + parameters if parameters else b"")
             if number in self._sizes:
                 line = _SIZE.sub(str(self._sizes[number]).encode(), line)
-        if self.settings.rewrite is not None:
-            line = octets_of(self.settings.rewrite(verb, printable(line)))
-        return line
+        return line if self.settings.rewrite is None else _rewritten(self.settings.rewrite, verb, line)
 
     def _fresh(self, content: bytes) -> bytes:
         """The content with a new date and id, where it has such fields."""
@@ -84,6 +84,24 @@ class Rewriting:
         for name in self.settings.fresh:
             fields = [values[name] if _FIELD[name].match(one) else one for one in fields]
         return b"\r\n".join(fields) + blank + body
+
+
+def _rewritten(rewrite: Callable[[str, str], str], verb: str, line: bytes) -> bytes:
+    """What the caller's function makes of a line; ValueError where it fails, or gives no line."""
+    secret = tellable(line) != line
+    try:
+        said: object = rewrite(verb, printable(line))
+    except Exception as error:  # noqa: BLE001 - it is anybody's code
+        why = type(error).__name__ if secret else f"{type(error).__name__}: {error}"
+        raise ValueError(f"rewrite failed on {verb}: {why}") from (None if secret else error)
+    try:
+        octets = octets_of(said) if isinstance(said, str) else b"\n"
+    except UnicodeEncodeError:
+        octets = b"\n"
+    if b"\n" in octets or b"\r" in octets:
+        shown = "no line" if secret or not isinstance(said, str) else repr(said[:SHOWN])
+        raise ValueError(f"rewrite gave {shown} for {verb}: allowed is a text of one line")
+    return octets
 
 
 def mapped(line: bytes, hosts: Mapping[str, str]) -> bytes:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from smtplab.live.tls import client_context
+from smtplab.printable import octets_of
 from smtplab.replay.login import Credentials
 
 TLS = (None, "as-recorded", "clear", "starttls", "implicit")
@@ -88,21 +89,63 @@ def settings(
         raise ValueError(f'gaps={gaps!r}: allowed are octets, such as b"?"')
     if reverse_path is not None and not isinstance(reverse_path, str):
         raise ValueError(f'reverse_path={reverse_path!r}: allowed is a path without brackets, or "" for the null path')
-    if reverse_path is not None and any(c in reverse_path for c in "<>\r\n"):
+    if reverse_path is not None and (any(c in reverse_path for c in "<>\r\n") or _octets(reverse_path) is None):
         raise ValueError(f"reverse_path={reverse_path!r}: allowed is a path without brackets and line ends")
+    if not isinstance(fresh, (bool, str, tuple, list)):
+        raise ValueError(f"fresh={fresh!r}: allowed are True, False, and some of {', '.join(FRESH)}")
     wanted = FRESH if fresh is True else () if fresh is False else (fresh,) if isinstance(fresh, str) else tuple(fresh)
     if any(name not in FRESH for name in wanted):
         raise ValueError(f"fresh={fresh!r}: allowed are True, False, and some of {', '.join(FRESH)}")
     _credentials(credentials)
-    return Settings(
+    _hosts(hosts)
+    if rewrite is not None and not callable(rewrite):
+        raise ValueError(
+            f"rewrite={rewrite!r}: allowed is a function of a verb and a line that gives the line to be sent"
+        )
+    if seed is not None and not isinstance(seed, (int, float, str, bytes)):
+        raise ValueError(f"seed={seed!r}: allowed is a number, or None for other chance each time")
+    if server_name is not None and not isinstance(server_name, str):
+        raise ValueError(f"server_name={server_name!r}: allowed is the name that the server's certificate should have")
+    made = Settings(
         float(factor), float(jitter), tls, float(timeout), credentials, gaps, bool(keep_recipients), reverse_path,
         dict(hosts or {}), wanted, rewrite, seed, verify, server_name, random.Random(seed),
     )  # fmt: skip
+    if not isinstance(verify, bool):
+        made.context()  # reads the file now: a wrong one is told before anything is sent
+    return made
 
 
 def _credentials(given: Any) -> None:
-    if given is None or isinstance(given, Mapping):
+    if given is None or _is_login(given):
         return
-    if not (isinstance(given, (tuple, list)) and len(given) == 2 and all(isinstance(one, str) for one in given)):
-        # What was given is a secret in part: it is not shown.
-        raise ValueError('credentials: allowed are ("name", "password"), or a map from recorded names to those')
+    if isinstance(given, Mapping) and all(
+        isinstance(name, str) and (_octets(one) is not None or _is_login(one)) for name, one in given.items()
+    ):
+        return
+    # What was given is a secret in part: it is not shown.
+    raise ValueError('credentials: allowed are ("name", "password"), or a map from recorded names to those')
+
+
+def _is_login(given: Any) -> bool:
+    return isinstance(given, (tuple, list)) and len(given) == 2 and all(_octets(one) is not None for one in given)
+
+
+def _hosts(given: Any) -> None:
+    allowed = "allowed is a map from names and addresses to others, without line ends"
+    if given is not None and not isinstance(given, Mapping):
+        raise ValueError(f"hosts={given!r}: {allowed}")
+    for old, new in (given or {}).items():
+        for one in (old, new):
+            octets = _octets(one)
+            if octets is None or b"\r" in octets or b"\n" in octets:
+                raise ValueError(f"hosts: {one!r}: {allowed}")
+        if not old:
+            raise ValueError(f"hosts: an empty name: {allowed}")
+
+
+def _octets(text: Any) -> bytes | None:
+    """The octets that a text stands for; None where it is none."""
+    try:
+        return octets_of(text) if isinstance(text, str) else None
+    except UnicodeEncodeError:
+        return None

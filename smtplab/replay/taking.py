@@ -52,7 +52,7 @@ class _Taking:
         self.rows = {int(row[0]): row[1:] for row in cells_of(frame, *names)}
         self.verbs = {int(number): word(verb) for number, verb in cells_of(frame, "command", "verb")}
         self.texts = [word(text) for text in session.replies["text"].tolist()]
-        cells = () if secrets else cells_of(frame, "command", "verb", "line", "code")
+        cells = cells_of(frame, "command", "verb", "line", "code")
         self.silence = Silence((int(n), word(verb), word(line), whole(code)) for n, verb, line, code in cells)
         self._known_cuts: dict[bool, Any] = {}
         self._places()
@@ -63,7 +63,7 @@ class _Taking:
         turns = tuple(self.turns())
         names = self.session.capture.files
         start = row["start"]
-        secret = any(turn.what in ("auth", "auth-response") for turn in turns)
+        secret = bool(self.silence.sent) or any(turn.what in ("auth", "auth-response") for turn in turns)
         return Cassette(
             origin=printable(", ".join(pathlib.PurePath(name).name for name in names)),
             session=self.session.session,
@@ -162,7 +162,8 @@ class _Taking:
         return {"ends": self._ends(word(line), int(size)), "together": together, "complete": bool(complete)}
 
     def _command(self, event: Event, who: str) -> Turn:
-        line = self.silence.line(event.number, event.text)
+        self._checked(self.silence.sent.get(event.number, ""))
+        line = event.text if self.secrets else self.silence.line(event.number, event.text)
         common = self._common(event)
         return Turn(event.at, who, "command", verb=event.verb, line=line, split=self._split(event.number), **common)
 
@@ -234,7 +235,8 @@ class _Taking:
 
     def _reply(self, event: Event, who: str, answers: dict[int, list[str]]) -> Turn:
         """A reply, and what it answers."""
-        text = self.silence.said(self.texts[event.number])
+        text = self.texts[event.number]
+        text = text if self.secrets else self.silence.said(text)
         answers.setdefault(-1 if event.answer is None else event.answer, []).append(text)
         to = event.verb
         if event.answer is None and event.number == 0 and (event.code is None or event.code in GREETINGS):
@@ -309,7 +311,8 @@ class _Taking:
 
     def _checked(self, secret: str) -> None:
         """Secrets that were asked for are there, and not their masks."""
-        if self.secrets and len(secret) > 1 and set(secret) == {"*"}:
+        in_clear = getattr(self.session.capture.source, "secrets", False)  # else stars may be masks
+        if self.secrets and not in_clear and len(secret) > 1 and set(secret) == {"*"}:
             raise CassetteError(
                 f"session {self.session.session}: the capture was opened without secrets; "
                 "smtplab.open(…, secrets=True) keeps them"

@@ -82,7 +82,9 @@ class DebuggerView(widgets.VBox):  # type: ignore[misc]
         self._say(f"stopped {why}: {self.answer.value}")
 
     def _insert(self) -> None:
-        self.debugger.insert(self.line.value)
+        step, typed = self.debugger.next, self.line.value
+        same = step is not None and step.what == "command" and typed == self._shown  # stars in it stand for what it has
+        self.debugger.insert(step.turn.line if step is not None and same else typed)
         self.debugger.step()
 
     def _back(self) -> None:
@@ -99,10 +101,9 @@ class DebuggerView(widgets.VBox):  # type: ignore[misc]
         over = d.next is None
         for name in ("step", "continue", "skip", "insert"):
             self.buttons[name].disabled = over
-        last = str(d.answers[-1]).splitlines()[-1:] if d.answers else []
         refused = bool(d.answers) and not d.answers[-1].positive
         self._say(
-            d.stopped or "".join(last) or ("the end" if over else "nothing was answered yet"),
+            d.stopped or d.answer or ("the end" if over else "nothing was answered yet"),
             wrong=refused or bool(d.stopped),
         )
         if len(d.capture):
