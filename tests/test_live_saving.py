@@ -192,10 +192,12 @@ def over_a_noop() -> Conversation:
 
 
 def before_the_beginning() -> Conversation:
-    said = talk("S: 220 mx ESMTP", "C: EHLO me", "S: 250 mx", *QUIT)
-    said.records = said.records[5:]
-    said.next_client -= len("EHLO me\r\nQUIT\r\n") + len(LINE) + 1
-    return said.client(LINE)
+    said = talk(*HELLO)
+    after = said.next_client
+    said.next_client -= len("EHLO me\r\n") + len(LINE)
+    said.client(LINE + b"EH").client(b"LO ME")
+    said.next_client = after
+    return said.client(b"QUIT\r\n").server(b"221 bye\r\n")
 
 
 def behind_lost_octets() -> Conversation:

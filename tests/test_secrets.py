@@ -6,13 +6,14 @@ from base64 import b64encode
 from pathlib import Path
 
 import pytest
-from builders import ACK, Conversation, pcap
-from speaking import EACH_SMALL, ENVELOPE, HELLO, MAIL, QUIT, quietly, shipped, talk
+from builders import ACK, START, Conversation, pcap
+from speaking import APART, EACH_SMALL, ENVELOPE, GO, HELLO, MAIL, QUIT, quietly, shipped, talk
 
 import smtplab
 from smtplab import Capture, schema
 from smtplab.dialogue import state as st
 from smtplab.findings.row import wire_of
+from smtplab.frames import passed_over
 from smtplab.frames.places import places
 
 PLAIN = b64encode(b"\0pat\0opensesame").decode()
@@ -243,6 +244,33 @@ def test_what_is_no_row_is_passed_over_behind_lost_octets_only(path: Path) -> No
             continue
         size = begun[0] if begun[0] >= 0 else len(reading.stream(2 * session, gaps=b"?"))
         assert sum(place.end - place.start for place in found.commands if not place.server) == size
+
+
+TURNS = (
+    *HELLO, *LOGIN, "S: 235 ok", *ENVELOPE, *GO, "C> Subject: s\r\n\r\nhello\r\n", "C> AHBhdA==\r\nand\r\n.\r\n", "S: 250 ok",
+    *ENVELOPE, "C> BDAT 5 LAST\r\nhel", "C> lo", "S: 250 ok", *QUIT,
+)  # fmt: skip
+
+
+def test_where_octets_are_in_no_row_they_are_looked_at() -> None:
+    """Two packets lost, each two; `left` counts octets, and `places` says where each row is."""
+    size, counted = len(talk(*TURNS).records), set()
+    records = []
+    for n, pair in enumerate((a, b) for a in range(size) for b in range(a)):
+        said = talk(*TURNS, client=10000 + n, time=START + n * APART).records
+        records += [record for at, record in enumerate(said) if at not in pair]
+    capture = quietly(pcap(records))
+    lines, begun = wire_of(capture).lines, wire_of(capture).tls_begun
+    assert lines.sessions == size * (size - 1) // 2
+    for session, looked_at in enumerate(passed_over.left(lines, begun).tolist()):
+        octets = bytearray(lines.stream(2 * session, gaps=b"\0"))
+        for place in places(lines, session, (-1, -1)).commands:
+            octets[place.start : place.end] = bytes(place.end - place.start)
+        for begin in passed_over.open_content(lines, 2 * session):
+            octets[begin:] = b""
+        assert looked_at == (octets.strip(b"\0") != b"")
+        counted.add(looked_at)
+    assert counted == {False, True}
 
 
 @pytest.mark.parametrize(
