@@ -115,6 +115,8 @@ def test_lines_that_are_no_secrets_stay() -> None:
     assert refused[2:] == ["NOOP", *words]
     behind = told("C: AUTH PLAIN", "S: 503 no", *turns).commands.line.to_list()
     assert behind[2:] == ["*" * len(words[0]), "*" * len(words[1]), words[2]]
+    hidden = told(f"C> NOOP x\rAUTH PLAIN {PLAIN}\r\n", "S: 250 ok").findings
+    assert set(hidden.rule) >= {"credentials-out-of-place"}
     assert told("C> NOOP a\rb\0author\r\n", "S: 250 ok").commands.line[1].startswith("NOOP a\\x0db\\x00auth")
 
 
@@ -244,6 +246,15 @@ def test_what_is_no_row_is_passed_over_behind_lost_octets_only(path: Path) -> No
             continue
         size = begun[0] if begun[0] >= 0 else len(reading.stream(2 * session, gaps=b"?"))
         assert sum(place.end - place.start for place in found.commands if not place.server) == size
+
+
+def test_lost_octets_of_a_server_whose_client_was_not_captured() -> None:
+    said = talk(*HELLO, "C: NOOP", "S: 250 ok", "C: NOOP", "S: 250 ok")
+    capture = quietly(
+        pcap([one for one in said.records if one[1][34:36] == (25).to_bytes(2, "big")][:2] + said.records[-1:])
+    )
+    assert len(capture.replies) > 1
+    assert capture.commands.empty
 
 
 TURNS = (

@@ -58,9 +58,9 @@ def left(lines: Lines, tls_begun: NDArray[np.int64]) -> Mask:
     clear = np.where(begun < 0, segment[seen, layout.LENGTH], begun - segment[seen, layout.OFFSET])
     came = np.bincount(session, np.clip(clear, 0, segment[seen, layout.LENGTH]), lines.sessions)
     for rows in (lines.command, lines.open_content):
-        came -= np.bincount(rows[st.SESSION], rows[st.OCTETS], lines.sessions)
-    left: Mask = had_gap & ((came != 0) | (lines.state[:, st.SWAPPED] != 0))
-    return left
+        came = came - np.bincount(rows[st.SESSION], rows[st.OCTETS], lines.sessions)  # of no rows: whole numbers
+    had_gap &= (came != 0) | (lines.state[:, st.SWAPPED] != 0)
+    return had_gap
 
 
 def _of(lines: Lines, stream: int, read: Places, limit: int) -> Iterator[Unread]:
