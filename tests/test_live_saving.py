@@ -5,10 +5,13 @@ from __future__ import annotations
 import subprocess
 import warnings
 from base64 import b64decode, b64encode
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from builders import ACK, FIN, Conversation
+from speaking import HELLO, QUIT, quietly, talk
 
 import smtplab
 from smtplab.errors import CaptureWarning
@@ -172,3 +175,72 @@ def test_overwriting_keeps_length_and_is_final(message: bytes) -> None:
         assert len(once) == len(text)
         assert overwritten(once) == once
         assert b"Bearer tok" not in b64decode(once + b"==", validate=False)
+
+
+PLAIN = b64encode(b"\0pat\0opensesame")
+LINE = b"AUTH PLAIN " + PLAIN + b"\r\n"
+
+
+def behind_the_end() -> Conversation:
+    return talk(*HELLO).client(flags=FIN | ACK).client(LINE[:9]).client(LINE[9:])
+
+
+def over_a_noop() -> Conversation:
+    said = talk(*HELLO, "C: NOOP " + "x" * (len(LINE) - 7))
+    said.next_client -= len(LINE)
+    return said.client(LINE).server(b"250 ok\r\n").client(b"QUIT\r\n").server(b"221 bye\r\n")
+
+
+def before_the_beginning() -> Conversation:
+    said = talk(*HELLO)
+    after = said.next_client
+    said.next_client -= len("EHLO me\r\n") + len(LINE)
+    said.client(LINE + b"EH").client(b"LO ME")
+    said.next_client = after
+    return said.client(b"QUIT\r\n").server(b"221 bye\r\n")
+
+
+def behind_lost_octets() -> Conversation:
+    said = talk(*HELLO)
+    said.next_client += 9
+    return said.client(PLAIN + b"\r\n").server(b"235 ok\r\n").client(b"QUIT\r\n").server(b"221 bye\r\n")
+
+
+def behind_a_bare_cr() -> Conversation:
+    return talk(*HELLO, "C: NOOP\r" + LINE[:-2].decode(), "S: 250 ok", *QUIT)
+
+
+SPEECHES = [behind_the_end, over_a_noop, before_the_beginning, behind_lost_octets, behind_a_bare_cr]
+
+
+@pytest.mark.parametrize("speech", SPEECHES)
+def test_what_nobody_read_is_saved_without_secrets(speech: Callable[[], Conversation], tmp_path: Path) -> None:
+    session = quietly(speech().pcap()).session(0)
+    session.export("pcapng", tmp_path / "kept.pcapng", secrets=True)
+    session.export("pcapng", tmp_path / "talk.pcapng")
+    kept, talked = ((tmp_path / name).read_bytes() for name in ("kept.pcapng", "talk.pcapng"))
+    assert len(kept) == len(talked)
+    assert PLAIN in kept or LINE[9:] in kept
+    assert PLAIN not in talked
+    assert LINE[9:] not in talked
+    one, other = quietly(kept), quietly(talked)
+    for name in FRAMES:
+        if name != "findings":  # their evidence is what was said
+            pd.testing.assert_frame_equal(one.frame(name), other.frame(name))
+    assert one.findings.rule.to_list() == other.findings.rule.to_list()
+
+
+def test_what_was_read_is_saved_as_it_was(tmp_path: Path) -> None:
+    """Octets that came again, and a conflict: those read stay, the others become zeros."""
+    said = talk(*HELLO, "C: NOOP one two", "S: 250 ok")
+    said.next_client -= len("NOOP one two\r\n")
+    said.client(b"NOOP one two\r\n").client(b"NOOP end\r\n").server(b"250 ok\r\n")
+    said.next_client -= len("NOOP end\r\n")
+    said.client(b"NOOP END\r\n").client(b"QUIT\r\n").server(b"221 bye\r\n").close()
+    session = smtplab.open(said.pcap()).session(0)
+    for secrets in (True, False):
+        session.export("pcapng", tmp_path / f"{secrets}.pcapng", secrets=secrets)
+    kept, talked = ((tmp_path / f"{secrets}.pcapng").read_bytes() for secrets in (True, False))
+    assert talked.count(b"NOOP one two\r\n") == 2
+    assert talked.count(b"NOOP \0\0\0\r\n") == 1
+    assert kept.count(b"NOOP END\r\n") == 1

@@ -58,6 +58,20 @@ def test_evidence_shows_no_secret_unless_asked(again: bytes) -> None:
     assert SECRET[:6] in clear
 
 
+def test_evidence_shows_no_response_where_no_auth_was_read() -> None:
+    made = talk(*HELLO, "C: " + "A" * len(SECRET))
+    made.next_client -= len(SECRET) + 2
+    made.client(SECRET + b"\r\n").server(b"500 what\r\n")
+    (evidence,) = of_conflicts(quietly(made.pcap()))
+    hidden = b"*" * len(SECRET) + b"\r\n"
+    assert evidence == b"used: " + hidden + b"\r\nother: " + hidden
+    made = talk(*HELLO, "C: NOOP one two three")
+    made.next_client -= len("NOOP one two three\r\n")
+    made.client(b"NOOP six two three\r\n").server(b"250 ok\r\n")
+    (evidence,) = of_conflicts(quietly(made.pcap()))
+    assert evidence == b"used: NOOP one two three\r\n\r\nother: NOOP six two three\r\n"
+
+
 def of_conflicts(capture: Capture) -> list[bytes]:
     findings = capture.findings
     return list(findings.evidence[findings.rule == "tcp-overlap-conflict"])

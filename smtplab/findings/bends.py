@@ -11,6 +11,7 @@ from smtplab.capture import layout
 from smtplab.dialogue import state as st
 from smtplab.findings import place
 from smtplab.findings.row import Finding
+from smtplab.frames import texts
 from smtplab.frames.columns import at
 from smtplab.smtp import verbs
 
@@ -114,7 +115,8 @@ def stray_credentials(capture: Capture) -> Iterator[Finding]:
     wire = source.wire
     _ = wire.commands
     verb = wire.lines.command[st.VERB]
-    rows = [s.row for s in wire.secrets_sent if verb[s.row] == verbs.NUMBER[verbs.UNKNOWN] and s.octets]
+    asked = {*texts.AUTHS, texts.AUTH_RESPONSE}
+    rows = [secret.row for secret in wire.secrets_sent if verb[secret.row] not in asked and secret.octets]
     for _, count, where in place.commands(source, np.array(rows, np.int64)):
         summary = f"what looks like credentials, where no AUTH asked for any: masked{place.times(count)}"
         yield Finding("credentials-out-of-place", "notice", summary, "RFC 4954 4", **where)

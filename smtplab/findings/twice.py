@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from smtplab.capture import again
+from smtplab.capture import again, layout
 from smtplab.capture import connections as tcp
+from smtplab.dialogue import state as st
 from smtplab.findings.row import Finding, wire_of
+from smtplab.smtp import credentials, verbs
 
 if TYPE_CHECKING:
+    from smtplab.dialogue.lines import Lines
     from smtplab.frames.capture import Capture
     from smtplab.frames.wire import Wire
 
+END = np.iinfo(np.int64).max  # of content that had not ended
+CONTENTS = [verbs.NUMBER[verb] for verb in ("DATA-END", "BDAT")]
 SENT = re.compile(rb"(?i)(?<=auth )([^ \r\n]*[ \t]+)([^\r\n]+)")  # mechanism, initial response
 
 
@@ -26,8 +32,9 @@ def overlaps(capture: Capture) -> Iterator[Finding]:
     """
     wire = wire_of(capture)
     lines = wire.lines
+    contents = _contents(lines)
     for one in again.conflicts(lines.packets.buf, lines.as_captured):
-        used, other = _masked(wire, one.stream, one.offset, [one.used, one.other])
+        used, other = _masked(wire, one.stream, one.offset, [one.used, one.other], contents)
         side = "server" if one.stream & 1 else "client"
         count = f"{one.differing} octet{'s' if one.differing != 1 else ''}"
         frames = wire.frame(np.array([one.first, one.packet]))
@@ -76,15 +83,40 @@ def _ended(wire: Wire, stream: int, packet: int, summary: str) -> Finding:
     )
 
 
-def _masked(wire: Wire, stream: int, offset: int, copies: list[bytes]) -> list[bytes]:
-    """The copies without what AUTH sent in them: neither copy of an octet of such a line is shown, nor an echo of it."""
+def _contents(lines: Lines) -> dict[int, list[tuple[int, int]]]:
+    """Of each stream that carried any, where in it content and chunks begin and end, in order; the last may be open."""
+    found: dict[int, list[tuple[int, int]]] = {}
+    for rows, is_open in ((lines.command, False), (lines.open_content, True)):
+        mine = (rows[st.BODY_SEGMENT] >= 0) & (is_open | np.isin(rows[st.VERB], CONTENTS))
+        said = rows.take(np.flatnonzero(mine))
+        first = lines.segments.rows[said[st.BODY_SEGMENT]]
+        begin = first[:, layout.OFFSET] + said[st.BODY_POS] - first[:, layout.POS]
+        end = np.full_like(begin, END) if is_open else said[st.AT]
+        for stream, *span in zip(first[:, layout.STREAM].tolist(), begin.tolist(), end.tolist(), strict=True):
+            found.setdefault(stream, []).append((span[0], span[1]))
+    return found
+
+
+def _masked(
+    wire: Wire, stream: int, offset: int, copies: list[bytes], contents: dict[int, list[tuple[int, int]]]
+) -> list[bytes]:
+    """The copies without what AUTH sent in them: neither copy of an octet of such a line is shown, nor an echo of it.
+
+    Nor what looks like such a line, though none was read there, unless it is content.
+    """
     if wire.secrets:
         return copies
+    within = contents.get(stream, [])
+    before = bisect_right(within, (offset, END)) - 1
+    is_content = before >= 0 and offset + len(copies[0]) <= within[before][1]
+    sent = wire.secret_spans.get(stream, [])
+    near = sent[max(bisect_right(sent, (offset, END)) - 1, 0) : bisect_left(sent, (offset + len(copies[0]), 0))]
+    spans = [(begin - offset, end - offset) for begin, end in near]
     shown = []
     for copy in copies:
         octets = bytearray(copy)
-        for begin, end in wire.secret_spans.get(stream, []):
-            begin, end = max(begin - offset, 0), min(end - offset, len(octets))
+        for begin, end in spans if is_content else [*spans, *credentials.spans(copy, cut=False)]:
+            begin, end = max(begin, 0), min(end, len(octets))
             octets[begin:end] = b"*" * max(end - begin, 0)
         masked = wire.without_echoes(stream >> 1, bytes(octets))
         shown.append(SENT.sub(lambda found: found[1] + b"*" * len(found[2]), masked))

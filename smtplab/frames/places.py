@@ -48,7 +48,10 @@ def places(lines: Lines, session: int, tls: tuple[int, int]) -> Places:
     for rows, first in ((lines.command, lines.first_command), (lines.reply, lines.first_reply)):
         said = rows.take(np.arange(first[session], first[session + 1]))
         at = said[st.FIRST_SEGMENT]
-        starts = segment[at, layout.OFFSET] + said[st.FIRST_POS] - segment[at, layout.POS]
+        within = said[st.FIRST_POS] - segment[at, layout.POS]
+        starts = segment[at, layout.OFFSET] + np.where(
+            segment[at, layout.POS] < 0, 0, within
+        )  # content may begin in a hole
         sides = segment[at, layout.STREAM] & 1
         mine = []
         for start, size, side in zip(starts.tolist(), said[st.OCTETS].tolist(), sides.tolist(), strict=True):

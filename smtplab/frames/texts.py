@@ -24,6 +24,7 @@ from smtplab.smtp import auth, credentials, verbs
 
 AUTH_RESPONSE, UNKNOWN, PROXY = (verbs.NUMBER[v] for v in ("AUTH-RESPONSE", "?", "PROXY"))
 AUTH_CODES = [235, 334, 535]  # replies that answer nothing else (RFC 4954 6)
+UNASKED = 2  # lines behind a refused AUTH that are taken for a name and a password, whatever they look like
 AUTHS = [verbs.NUMBER[v] for v in ("AUTH", "X-EXPS")]
 
 
@@ -133,28 +134,29 @@ def secrets_of(lines: CommandLines, verb: Integers, session: Integers, code: Int
 
 
 def _stray(lines: CommandLines, verb: Integers, session: Integers, code: Integers) -> dict[int, int]:
-    """Rows that are no commands and carry credentials: 1 behind their first words, 0 from the beginning.
+    """Rows out of AUTH that carry credentials: 1 behind some word in them, 0 from the beginning.
 
-    Lines cut by a gap, with other blanks, in POP3's words; and responses where none was asked for, as far as is known: base64 right
-    behind an AUTH, or answered as AUTH is.
+    Lines cut by a gap, with other blanks, in POP3's words, or where a command hides behind a CR or a NUL. And responses where
+    none was asked for, as far as is known: lines answered as AUTH is, base64 right behind an AUTH, and whatever two lines
+    without a verb follow one that was refused.
     """
     unknown = verb == UNKNOWN
+    logs_in = np.isin(verb, AUTHS) | (verb == AUTH_RESPONSE)
     found: dict[int, int] = {}
-    rows = np.flatnonzero(unknown & (lines.size >= len(b"AUTH")))
+    rows = np.flatnonzero((unknown | lines.dirty) & ~logs_in & (lines.size >= len(b"AUTH")))
     first = lines.raw[lines.start[rows]]
-    for row in rows[
-        (first == ord(" ")) | (first == ord("\t")) | np.isin(first & 0xDF, [ord(c) for c in "APX"])
-    ].tolist():
+    likely = (first == ord(" ")) | (first == ord("\t")) | np.isin(first & 0xDF, [ord(c) for c in "APX"])
+    for row in rows[likely | lines.dirty[rows]].tolist():  # a CR or a NUL makes a line dirty
         if credentials.begins_so(lines.line(row)):
             found[row] = 1
     for row in np.flatnonzero(unknown & np.isin(code, AUTH_CODES)).tolist():
-        if row not in found and credentials.looks_like_a_response(lines.line(row)):
-            found[row] = 0
-    after = [*np.flatnonzero(np.isin(verb, AUTHS) | (verb == AUTH_RESPONSE)).tolist(), *found]
-    for row in after:
+        found.setdefault(row, 0)
+    refused = logs_in & (code >= 400)
+    for row in [*np.flatnonzero(logs_in).tolist(), *found]:
+        words = UNASKED if refused[row] else 0
         at = row + 1
         while at < len(verb) and unknown[at] and session[at] == session[row] and at not in found:
-            if not credentials.looks_like_a_response(lines.line(at)):
+            if at - row > words and not credentials.looks_like_a_response(lines.line(at)):
                 break
             found[at] = 0
             at += 1
@@ -208,14 +210,21 @@ def reply_texts(lines: Lines, secrets_said: dict[int, set[bytes]]) -> ReplyTexts
     return ReplyTexts(text, enhanced_codes(enhanced), raw, last, at[1:], bad)
 
 
-def secrets_said(lines: Lines, secrets: list[Secret], known: dict[int, set[bytes]]) -> dict[int, set[bytes]]:
-    """What AUTH sent, a session, so that echoes of it can be masked; but not who the client said it was (`known`)."""
+def secrets_said(
+    lines: Lines, secrets: list[Secret], known: dict[int, set[bytes]], passed_over: list[tuple[int, bytes]]
+) -> dict[int, set[bytes]]:
+    """What AUTH sent, a session, so that echoes of it can be masked; but not who the client said it was (`known`).
+
+    `passed_over`: a session, and what stood in no line of it.
+    """
     said: dict[int, set[bytes]] = {}
     parts = functools.cache(credentials.secrets)
     sessions = lines.command[st.SESSION][[secret.row for secret in secrets]].tolist() if secrets else []
     for secret, session in zip(secrets, sessions, strict=True):
         if auth.is_secret(secret.octets):
             said.setdefault(session, set()).update(parts(secret.octets))
+    for session, octets in passed_over:
+        said.setdefault(session, set()).update(parts(octets))
     return {session: found - known.get(session, set()) for session, found in said.items()}
 
 

@@ -20,6 +20,7 @@ from smtplab.dialogue.phases import NUMBER, PHASE_OF
 from smtplab.dialogue.under_tls import begun_at
 from smtplab.frames import echoes, texts
 from smtplab.frames.columns import Integers, Mask, at
+from smtplab.frames.passed_over import Unread, passed_over
 from smtplab.printable import printable
 from smtplab.smtp import auth, credentials, proxy, verbs
 
@@ -53,7 +54,8 @@ class Wire:
         self.logins = self._logins(clear, known)
         self._said: dict[int, set[bytes]] = {}
         if not self.secrets:
-            self._said = texts.secrets_said(self.lines, self.secrets_sent, known)
+            unread = [(n >> 1, one.echo) for n, some in self.passed_over.items() for one in some if one.echo]
+            self._said = texts.secrets_said(self.lines, self.secrets_sent, known, unread)
             texts.mask(clear, self.secrets_sent)
         return clear
 
@@ -85,8 +87,20 @@ class Wire:
         return echoes.mask(np.frombuffer(octets, np.uint8), self._said.get(session, ())).tobytes()
 
     @cached_property
+    def passed_over(self) -> dict[int, list[Unread]]:
+        """Of each stream that has any, what may be a secret behind lost octets, in none of the lines."""
+        return passed_over(self.lines, self.tls_begun)
+
+    @cached_property
+    def secretive(self) -> set[int]:
+        """The sessions that sent something by AUTH, or seem to."""
+        _ = self.commands  # finds what AUTH sent
+        rows = np.array([secret.row for secret in self.secrets_sent], np.int64)
+        return {*self.lines.command[st.SESSION][rows].tolist(), *(stream >> 1 for stream in self.passed_over)}
+
+    @cached_property
     def secret_spans(self) -> dict[int, list[tuple[int, int]]]:
-        """Of each stream that has any, where in it arguments of AUTH and its answers begin, and where their lines end."""
+        """Of each stream that has any, where in it arguments of AUTH and its answers begin and their lines end, in order."""
         shown, lines = self.commands, self.lines
         segment, command = lines.segments.rows, lines.command
         rows = np.array([secret.row for secret in self.secrets_sent], np.int64)
@@ -98,6 +112,9 @@ class Wire:
         found: dict[int, list[tuple[int, int]]] = {}
         for stream, *span in zip(segment[first, layout.STREAM].tolist(), begin.tolist(), end.tolist(), strict=True):
             found.setdefault(stream, []).append((span[0], span[1]))
+        for stream, unread in self.passed_over.items():
+            found.setdefault(stream, []).extend((one.offset, one.offset + len(one.octets)) for one in unread)
+            found[stream].sort()
         return found
 
     def masked(self, session: int, octets: bytes, *, server: bool, gaps: bytes | None) -> bytes:
@@ -114,10 +131,17 @@ class Wire:
         first = said[st.FIRST_SEGMENT]
         offsets = segment[first, layout.OFFSET] + said[st.FIRST_POS] - segment[first, layout.POS]
         whole = (said[st.ODDITIES] & (st.GAP | st.UNFINISHED)) == 0
+        unread = self.passed_over.get(stream, [])
+        begins = np.array([one.offset for one in unread], np.int64)
         if gaps == b"":  # holes are left out: what is behind them stands that much earlier
             holes = [row[[layout.OFFSET, layout.LENGTH]] for row in lines.segments.of(stream) if row[layout.POS] < 0]
             at_, sizes = np.array(holes, np.int64).reshape(-1, 2).T
-            offsets = offsets - starts(sizes)[np.searchsorted(at_, offsets, side="left")]
+            offsets, begins = (
+                some - starts(sizes)[np.searchsorted(at_, some, side="left")] for some in (offsets, begins)
+            )
+        for one, begin in zip(unread, begins.tolist(), strict=True):
+            size = max(0, min(len(one.octets), len(out) - begin))
+            out[begin : begin + size] = bytes([auth.STAR]) * size
         bounds = [*offsets.tolist(), len(out)]
         for row, line_at, next_at, all_seen in zip(rows.tolist(), bounds, bounds[1:], whole.tolist(), strict=False):
             if row not in self._secret_of:
@@ -153,21 +177,23 @@ class Wire:
             reply = int(reply_of[row])
             return said[bounds[reply] : bounds[reply + 1]].tobytes()[4:].rstrip(b"\r\n") if reply >= 0 else b""
 
-        answers = verb == AUTH_RESPONSE
+        answers, whole = verb == AUTH_RESPONSE, self.whole
+        unsure = set(np.flatnonzero(answers & (~whole | (lines.command[st.ODDITIES] & st.BEHIND_GAP > 0))).tolist())
         answers[1:] &= session[1:] == session[:-1]
         others = np.append(np.flatnonzero(~answers), len(verb))  # an AUTH's answers end where the next other command is
         begins = np.flatnonzero(np.isin(verb, texts.AUTHS))
         ends = others[np.searchsorted(others, begins, side="right")]
         for begin, end in zip(begins.tolist(), ends.tolist(), strict=True):
-            left = (
-                code_of[end - 1] == 221 and end - begin > 1
-            )  # the last one was no answer, but QUIT, and the server took it so
-            responses = tuple(map(sent.__getitem__, range(begin + 1, end - left)))
+            # the last one was no answer, but QUIT, and the server took it so
+            left = code_of[end - 1] == 221 and end - begin > 1
+            # which answer is the name is known only up to lost octets: behind them, or cut by them, one may be the password
+            known_to = next((row for row in range(begin + 1, end - left) if row in unsure), end - left)
+            responses = tuple(map(sent.__getitem__, range(begin + 1, known_to)))
             challenges = tuple(challenge(row) for row in range(begin, end - 1))
             mechanism = named(clear.line(begin)).decode("ascii")
             initial = sent[begin].strip(b" \t") or None
             code = int(code_of[end - 1])
-            name = who(mechanism, initial, responses, challenges)
+            name = who(mechanism, initial, responses, challenges) if whole[begin] else None
             ok = None if code < 200 or 300 <= code < 400 or code == 221 else code < 300
             of = int(session[begin])
             known.setdefault(of, set()).add((name or "").encode())

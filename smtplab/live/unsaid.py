@@ -11,6 +11,9 @@ import re
 import warnings
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
 
 from smtplab.capture import layout
 from smtplab.capture.wanted import Wanted
@@ -85,15 +88,13 @@ def taken_out(octets: bytearray) -> list[bytes]:
 
 
 def hidden(octets: bytearray, reading: Reading) -> int:
-    """Overwrite, in the octets of the file that was read, what AUTH sent and what echoes it.
+    """Overwrite, in the octets of the file that was read, what AUTH sent and what echoes it; what nobody read becomes zeros.
 
     Gives how many packets were emptied, because it cannot be told what of them is to be overwritten (see `unsaid_fragments`).
     """
     wire, lines = reading.wire, reading.lines
-    _ = wire.commands  # finds what AUTH sent
-    of = lines.command[st.SESSION]
     packets, pieces = lines.packets, Pieces(octets, lines.packets)
-    sessions = sorted({int(of[secret.row]) for secret in wire.secrets_sent})
+    sessions = sorted(wire.secretive | _with_unread(lines))
     if not sessions:
         return pieces.emptied
     images = {stream: image for session in sessions for stream, image in _images(wire, lines, session)}
@@ -113,16 +114,15 @@ def hidden(octets: bytearray, reading: Reading) -> int:
                 pieces.empty_deep(int(packets.frame[row]), begins, ends)
                 continue
             there, tcp, ends, ip = bytearray(whole.octets), tcp - ip, len(whole.octets), 0
-        before, after = images[stream]
         number = int.from_bytes(there[tcp + 4 : tcp + 8], "big") + bool(there[tcp + 13] & SYN)
         base, near = int(lines.segments.streams[stream, layout.BASE]), reached[stream]
         offset = near + (number - base - near + 0x80000000) % 0x100000000 - 0x80000000
-        if not 0 <= offset < len(before):
-            continue
-        reached[stream] = offset
+        if 0 <= offset < len(images[stream].before):
+            reached[stream] = offset
         payload = tcp + (there[tcp + 12] >> 4) * 4
-        new = after[offset : offset + min(size, ends - payload)]
-        if before[offset : offset + len(new)] != new:
+        old = bytes(there[payload : min(payload + size, ends)])
+        new = images[stream].of(offset, old)
+        if old != new:
             there[payload : payload + len(new)] = new
             _sum_again(there, ip, tcp, min(payload + size, ends))
             if whole is not None:
@@ -130,9 +130,38 @@ def hidden(octets: bytearray, reading: Reading) -> int:
     return pieces.emptied
 
 
-def _images(wire: Wire, lines: Lines, session: int) -> Iterator[tuple[int, tuple[bytes, bytes]]]:
-    """Each side's stream as it is, and as it is to be; up to where TLS begins."""
-    login, tunnel = wire.login.get(session), lines.tunnels.get(session)
+def _with_unread(lines: Lines) -> set[int]:
+    """The sessions with packets whose octets were not all read: some had come before, or are outside of their stream."""
+    segments = lines.segments
+    rows = np.flatnonzero((segments.stream >= 0) & (segments.new < lines.packets.size))
+    return set((segments.stream[rows] >> 1).tolist())
+
+
+class Image(NamedTuple):
+    """A stream as it is, and as it is to be; `goes_on`: TLS follows, whose octets stay."""
+
+    before: bytes
+    after: bytes
+    goes_on: bool
+
+    def of(self, offset: int, octets: bytes) -> bytes:
+        """What a packet is to carry at an offset: zeros for octets before the stream, behind it, or other than those read."""
+        end = offset + len(octets)
+        if self.before[max(offset, 0) : max(end, 0)] == octets:
+            return self.after[offset:end]
+        begin = min(max(-offset, 0), len(octets))
+        behind = max(min(len(self.before) - offset, len(octets)), begin)
+        here = slice(offset + begin, offset + behind)
+        read, said, new = (
+            np.frombuffer(o, np.uint8) for o in (self.before[here], octets[begin:behind], self.after[here])
+        )
+        tail = octets[behind:] if self.goes_on else bytes(len(octets) - behind)
+        return bytes(begin) + np.where(read == said, new, 0).astype(np.uint8).tobytes() + tail
+
+
+def _images(wire: Wire, lines: Lines, session: int) -> Iterator[tuple[int, Image]]:
+    """Each side's stream, up to where TLS begins."""
+    login, begun = wire.login.get(session), wire.tls_begun_beneath[session].tolist()
     new: dict[int, list[tuple[int, bytes]]] = {}
     name = login.identity if login is not None else None
     known = name
@@ -153,8 +182,8 @@ def _images(wire: Wire, lines: Lines, session: int) -> Iterator[tuple[int, tuple
         after = bytearray(wire.masked(session, said, server=bool(side), gaps=b"\0"))
         for begin, written in new.get(stream, ()):
             after[begin : begin + len(written)] = written
-        limit = tunnel.begun[side] if tunnel is not None and tunnel.begun[side] >= 0 else len(before)
-        yield stream, (before[:limit], bytes(after[:limit]))
+        limit = begun[side] if begun[side] >= 0 else len(before)
+        yield stream, Image(before[:limit], bytes(after[:limit]), goes_on=begun[side] >= 0)
 
 
 def _place(wire: Wire, row: int, begin: int) -> tuple[int, int]:
@@ -179,8 +208,7 @@ def keys_that_may_be_said(reading: Reading) -> tuple[list[bytes], int]:
     Those are sessions that were read under TLS and sent no AUTH there; of others it is not known what they hide.
     """
     lines, wire = reading.lines, reading.wire
-    _ = wire.commands  # finds what AUTH sent
-    secretive = {int(lines.command[st.SESSION][secret.row]) for secret in wire.secrets_sent}
+    secretive = wire.secretive
     harmless = {tunnel.client_random.hex().encode() for one, tunnel in lines.tunnels.items() if one not in secretive}
     kept, left_out = [], set()
     for line in (line for log in lines.packets.secrets for line in log.splitlines()):

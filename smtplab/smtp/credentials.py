@@ -23,13 +23,19 @@ _MECHANISM = re.compile(rb"(?:" + _KNOWN + rb"|[A-Z0-9_-]{1,20}+|[a-z0-9_-]{1,20
 # mechanisms whose name is no beginning of another's: what is glued to one is its initial response
 _GLUED = re.compile(rb"(?i)(plain|login|xoauth2|oauthbearer|external)(?![ \t-]|\Z)")
 _BLANKS = re.compile(rb"[ \t]*+")
-# POP3 (RFC 1939 7), which some clients speak to the wrong port
-_PASS = re.compile(rb"(?i)[ \t]*+pass(?:word)?[ \t]++")
+# Some servers end a line at a bare CR or a NUL, too: what stands behind one may begin a command. PASS is POP3's (RFC 1939 7), which
+# some clients speak to the wrong port; credentials = auth-scheme 1*SP token68 (RFC 9110 11.4) are HTTP's, for a proxy on the way.
+_BEGINS = re.compile(
+    rb"(?i)(?:\A|(?<=[\r\0]))[ \t]*+"
+    rb"(?:(pass(?:word)?[ \t]++|(?:proxy-)?authorization[ \t]*+:(?:[ \t]*+[a-z]++[ \t]++)?)|(?:auth|x-exps)[ \t=:]*+)"
+)
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]{4,}+={0,2}")
 
 
 def place(line: bytes) -> int:
-    """Where in a line that begins with AUTH, X-EXPS or PASS the secret begins: the line's length where it has none.
+    """Where in a line the secret behind its first AUTH, X-EXPS or PASS begins: the line's length where it has none.
+
+    These begin the line, or stand behind a CR or a NUL in it.
 
     >>> (
     ...     place(b"AUTH PLAIN AHBhdA"),
@@ -37,16 +43,16 @@ def place(line: bytes) -> int:
     ...     place(b"AUTH LOGIN"),
     ...     place(b"PASS word"),
     ...     place(b"NOOP x"),
+    ...     place(b"NOOP\\rAUTH PLAIN AHBhdA"),
     ... )
-    (11, 11, 10, 5, 6)
+    (11, 11, 10, 5, 6, 16)
     """
-    found = _PASS.match(line)
-    if found:
-        return found.end()
-    found = _AUTH.match(line)
+    found = _BEGINS.search(line)
     if not found:
         return len(line)
     begin = found.end()
+    if found[1]:
+        return begin
     glued, named = _GLUED.match(line, begin), _MECHANISM.match(line, begin)
     if glued:
         return glued.end()
@@ -69,13 +75,37 @@ def mechanism(line: bytes) -> bytes:
 
 
 def begins_so(line: bytes) -> bool:
-    """Whether a line that is no command may carry credentials behind its first word."""
-    return _AUTH.match(line) is not None or _PASS.match(line) is not None
+    """Whether a line may carry credentials behind its first word, or behind one that follows a CR or a NUL."""
+    return _BEGINS.search(line) is not None
 
 
 def looks_like_a_response(line: bytes) -> bool:
     """Whether a line is base64 and nothing else, as a response is; some clients leave the padding away."""
     return _BASE64.fullmatch(line.strip(b" \t\r")) is not None
+
+
+_PIECES = re.compile(rb"[^\r\n\0]+")
+
+
+def spans(octets: bytes, *, cut: bool) -> list[tuple[int, int]]:
+    """Where, in octets that nobody could read as lines, credentials may stand: begins and ends, in order.
+
+    What looks like an AUTH line, or like a response, from line end to line end; `cut`: octets before these are missing, so the
+    first line may be the rest of either, and is taken whole.
+
+    >>> spans(b"LAIN AHBhdA==\\r\\nMAIL FROM:<>\\r\\nauth login cGF0\\r\\nAHBhdA==", cut=True)
+    [(0, 13), (40, 44), (46, 54)]
+    """
+    found = []
+    for piece in _PIECES.finditer(octets):
+        line, (begin, end) = piece[0], piece.span()
+        if cut and begin == 0:
+            found.append((begin, end))
+        elif begins_so(line):
+            found.append((begin + place(line), end))
+        elif looks_like_a_response(line):
+            found.append((begin, end))
+    return [(begin, end) for begin, end in found if begin < end]
 
 
 # What of a decoded message is a secret by itself: OAuth's token (RFC 7628 3.1), a proof (RFC 5802 7) or response (RFC 2831 2.1.2),
