@@ -14,7 +14,7 @@ from speaking import talk
 
 from smtplab import Capture
 
-FEW, MANY = 12, 150  # seeds: a few seconds, a minute
+FEW, MANY = 12, 100  # seeds: a few seconds, most of a minute
 
 
 def first() -> int:
