@@ -234,10 +234,6 @@ def test_connections_of_one_packet_take_bounded_memory() -> None:
 # --- echoes of many secrets
 
 
-def masked(text: bytes, secrets: list[bytes]) -> bytes:
-    return echoes.mask(np.frombuffer(text, np.uint8), secrets).tobytes()
-
-
 def test_of_many_secrets_each_is_masked() -> None:
     chance = np.random.default_rng(7)
     secrets = sorted(
@@ -245,15 +241,15 @@ def test_of_many_secrets_each_is_masked() -> None:
     )
     secrets = secrets[::-1]
     text = b" ".join(b"%d " % n + secrets[n % len(secrets)] + b"\r\n" for n in range(300)) + b"abc"
-    found = masked(text, secrets)
+    found = echoes.masked(text, secrets)
     assert len(found) == len(text)
     one_by_one = text
     for secret in secrets:
         one_by_one = one_by_one.replace(secret, b"*" * len(secret))
     assert all(a == ord("*") for a, b in zip(found, one_by_one, strict=True) if b == ord("*"))
     assert all(a in (ord("*"), b) for a, b in zip(found, text, strict=True))
-    assert masked(text, secrets[:3]) != text
-    assert masked(b"abc", secrets) == b"abc"
+    assert echoes.masked(text, secrets[:3]) != text
+    assert echoes.masked(b"abc", secrets) == b"abc"
 
 
 def test_a_hundred_guesses_are_all_masked() -> None:

@@ -56,10 +56,10 @@ def _frame(found: list[Finding]) -> pd.DataFrame:
     numbers = {name: pd.array([getattr(row, name) for row in found], dtype="Int64") for name in NUMBERS}
     return columns.build(
         schema.FINDINGS,
-        {name: pd.Series(values) for name, values in numbers.items()}
-        | {
+        {
+            **numbers,
             "rule": columns.text([row.rule for row in found]),
-            "severity": pd.Series(pd.Categorical([row.severity for row in found], schema.SEVERITY, ordered=True)),
+            "severity": pd.Categorical([row.severity for row in found], dtype=columns.choices(schema.SEVERITY)),
             "summary": columns.text([row.summary for row in found]),
             "reference": columns.text([row.reference for row in found]),
             "evidence": columns.arrow(pa.array([row.evidence for row in found], pa.large_binary()), columns.OCTETS),

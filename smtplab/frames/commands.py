@@ -14,7 +14,7 @@ from smtplab.capture import layout
 from smtplab.dialogue import state as st
 from smtplab.dialogue.envelope import envelopes
 from smtplab.frames import columns
-from smtplab.frames.columns import Integers, at
+from smtplab.frames.columns import Integers, among, at
 from smtplab.frames.texts import compact, cut
 from smtplab.frames.wire import Wire
 from smtplab.printable import printable
@@ -29,7 +29,7 @@ class Envelopes:
 
     def __init__(self, wire: Wire) -> None:
         verb = wire.lines.command[st.VERB]
-        self.row = np.flatnonzero(np.isin(verb, WITH_PATH))
+        self.row = np.flatnonzero(among(verb, WITH_PATH))
         lines = wire.commands
         start = lines.argument[self.row]
         octets = (lines.start + lines.size)[self.row] - start

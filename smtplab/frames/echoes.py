@@ -16,11 +16,18 @@ WORK = 32  # octets of echoes that overlap, for each octet of the text, before t
 STAR = ord("*")
 
 
-def mask(text: Octets, secrets: Collection[bytes]) -> Octets:
-    """The text with a star for each octet of an echo, upper and lower case alike; line ends stay. The given one is not changed."""
+def masked(octets: bytes, secrets: Collection[bytes]) -> bytes:
+    """The octets as `mask` leaves them."""
+    text = np.frombuffer(bytearray(octets), np.uint8)
+    mask(text, secrets)
+    return text.tobytes()
+
+
+def mask(text: Octets, secrets: Collection[bytes]) -> None:
+    """Put a star over each octet of an echo, upper and lower case alike, in the text itself; line ends stay."""
     wanted = {secret.lower() for secret in secrets if len(secret) >= SHORTEST}
     if not wanted or len(text) < SHORTEST:
-        return text
+        return
     low = text.tobytes().lower()
     found: list[tuple[int, int]] = []  # where an echo begins, where it ends
     left = WORK * len(text) if len(wanted) <= FEW else 0
@@ -30,14 +37,14 @@ def mask(text: Octets, secrets: Collection[bytes]) -> Octets:
             found.append((at, at + len(secret)))
             left -= len(secret)
             at = low.find(secret, at + 1)
+    if left > 0 and not found:
+        return
     begins, ends = _of_many(low, wanted) if left <= 0 else np.array(found, np.int64).reshape(-1, 2).T
-    if not len(begins):
-        return text
     covered = np.zeros(len(text) + 1, np.int64)  # +1 where an echo begins, -1 behind its end
     np.add.at(covered, begins, 1)
     np.add.at(covered, ends, -1)
     hidden = (np.cumsum(covered[:-1]) > 0) & (text != ord("\n")) & (text != ord("\r"))
-    return np.where(hidden, STAR, text).astype(np.uint8)
+    text[hidden] = STAR
 
 
 def _of_many(text: bytes, wanted: Collection[bytes]) -> tuple[Integers, Integers]:

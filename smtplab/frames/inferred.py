@@ -83,8 +83,8 @@ def inferred(session: Session) -> pd.DataFrame:
             "phase": columns.choice(
                 np.array([schema.PHASE.index(turn.phase) for turn in turns], np.int64), schema.PHASE
             ),
-            "start": records["time"].iloc[first].reset_index(drop=True),
-            "end": records["time"].iloc[last].reset_index(drop=True),
+            "start": records["time"].iloc[first].array,
+            "end": records["time"].iloc[last].array,
             "frame": records["frame"].to_numpy()[last].astype(np.int64),
             "records": np.array([len(turn.rows) for turn in turns], np.int64),
             "least": np.array([sum(max(n - inside.slack, 0) for n in turn.sizes) for turn in turns], np.int64),

@@ -11,11 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
 from smtplab import schema
 from smtplab.capture import layout
-from smtplab.dialogue.following import starts
 from smtplab.dialogue.lines import Lines
 from smtplab.frames import columns
 from smtplab.tls import certificates, fingerprints, hello
@@ -171,11 +169,7 @@ def tls(capture: Capture) -> pd.DataFrame:
     known = np.array([one is not None and name is not None for one, name in zip(shown, host, strict=True)], bool)
     fits = [bool(one and name and certificates.is_for(one.names, name)) for one, name in zip(shown, host, strict=True)]
 
-    def texts(lists: list[tuple[str, ...]]) -> pd.Series:
-        sizes = np.array([len(one) for one in lists], np.int64)
-        return columns.lists(starts(sizes), pa.array([text for one in lists for text in one], pa.large_string()))
-
-    def times(given: list[dt.datetime | None]) -> pd.Series:
+    def times(given: list[dt.datetime | None]) -> columns.Column:
         # a certificate may hold longer than a column of nanoseconds reaches
         number = np.array(
             [0 if one is None else max(min(int(one.timestamp()), LATEST), -LATEST) * 10**9 for one in given], np.int64
@@ -189,15 +183,15 @@ def tls(capture: Capture) -> pd.DataFrame:
             "version": columns.text(sessions["tls_version"].iloc[rows].astype(object).where(lambda s: s.notna(), None).tolist()),
             "cipher": columns.text(sessions["tls_cipher"].iloc[rows].astype(object).where(lambda s: s.notna(), None).tolist()),
             "sni": columns.text(host),
-            "alpn": texts([one.alpn if one else () for one in asked]),
-            "offered": texts([one.versions if one else () for one in asked]),
+            "alpn": columns.texts([one.alpn if one else () for one in asked]),
+            "offered": columns.texts([one.versions if one else () for one in asked]),
             "ja3": columns.text([fingerprints.ja3(one) if one else None for one, _ in bodies]),
             "ja3s": columns.text([fingerprints.ja3s(one) if one else None for _, one in bodies]),
             "ja4": columns.text([fingerprints.ja4(one) if one else None for one, _ in bodies]),
             "ja4s": columns.text([fingerprints.ja4s(one) if one else None for _, one in bodies]),
             "subject": columns.text([one.subject if one else None for one in shown]),
             "issuer": columns.text([one.issuer if one else None for one in shown]),
-            "names": texts([one.names if one else () for one in shown]),
+            "names": columns.texts([one.names if one else () for one in shown]),
             "not_before": times([one.not_before if one else None for one in shown]),
             "not_after": times([one.not_after if one else None for one in shown]),
             "certificates": np.array([len(layer.chain) for layer in layers], np.int64),

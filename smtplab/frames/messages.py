@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from smtplab import schema
@@ -226,7 +225,7 @@ def messages(contents: Contents) -> pd.DataFrame:
     n = len(tops)
     dates = np.array([columns.NEVER if top.date_utc is None else top.date_utc for top in tops], np.int64)
     fields: dict[str, Any] = {name: columns.text([getattr(top, name) for top in tops]) for name in TEXT_FIELDS}
-    fields |= {name: _lists([getattr(top, name) for top in tops]) for name in LIST_FIELDS}
+    fields |= {name: columns.texts([getattr(top, name) for top in tops]) for name in LIST_FIELDS}
     counted, attached = np.array(counts, np.int64).reshape(n, 2).T
     return columns.build(
         schema.MESSAGES,
@@ -243,8 +242,3 @@ def messages(contents: Contents) -> pd.DataFrame:
             "complete": np.array(whole, bool),
         },
     )
-
-
-def _lists(values: list[list[str]]) -> Any:
-    offsets = starts(np.array([len(items) for items in values], np.int64))
-    return columns.lists(offsets, pa.array([item for items in values for item in items], pa.large_string()))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,7 +17,7 @@ from smtplab.dialogue import state as st
 from smtplab.dialogue.following import starts
 from smtplab.dialogue.lines import Lines
 from smtplab.frames import columns
-from smtplab.frames.columns import Integers, at
+from smtplab.frames.columns import Integers, among, at
 from smtplab.frames.transactions import ACCEPTED, RCPT, Transactions
 from smtplab.frames.wire import Wire
 from smtplab.smtp import verbs
@@ -43,7 +42,7 @@ def sessions(t: Transactions) -> pd.DataFrame:
     command, verb = lines.command, lines.command[st.VERB]
     session = command[st.SESSION]
 
-    hellos = np.flatnonzero(np.isin(verb, [EHLO, HELO, LHLO]) & (lines.code // 100 == 2))
+    hellos = np.flatnonzero(among(verb, [EHLO, HELO, LHLO]) & (lines.code // 100 == 2))
     protocol = np.zeros(count, np.int64)
     protocol[session[hellos]] = np.where(verb[hellos] == HELO, 0, np.where(verb[hellos] == EHLO, 1, 2))
     offers = hellos[verb[hellos] != HELO]
@@ -145,7 +144,7 @@ def _banners(wire: Wire) -> Integers:
     return np.where(good, wire.greetings, -1)
 
 
-def _extensions(text: pa.Array) -> pd.Series[Any]:
+def _extensions(text: pa.Array) -> columns.Column:
     """Keywords with their arguments: each line of EHLO's reply but the first, which names the server."""
     split = pc.split_pattern(pc.fill_null(text, ""), "\n")
     sizes = np.maximum(pc.list_value_length(split).to_numpy(zero_copy_only=False).astype(np.int64) - 1, 0)

@@ -17,7 +17,7 @@ from smtplab.dialogue import state as st
 from smtplab.dialogue.following import DATA_END, spoken, starts
 from smtplab.dialogue.lines import Lines
 from smtplab.frames import echoes
-from smtplab.frames.columns import Integers, Mask, taken
+from smtplab.frames.columns import Integers, Mask, among, taken
 from smtplab.frames.columns import at as at_rows
 from smtplab.printable import printable
 from smtplab.smtp import auth, credentials, verbs
@@ -123,7 +123,7 @@ def secrets_of(lines: CommandLines, verb: Integers, session: Integers, code: Int
     stray = _stray(lines, verb, session, code)
     place = functools.cache(credentials.place)  # clients say the same again and again
     responses = verb == AUTH_RESPONSE
-    rows = np.union1d(np.flatnonzero(np.isin(verb, AUTHS) | responses), np.fromiter(stray, np.int64, len(stray)))
+    rows = np.union1d(np.flatnonzero(among(verb, AUTHS) | responses), np.fromiter(stray, np.int64, len(stray)))
     found = []
     columns = (rows.tolist(), lines.start[rows].tolist(), lines.size[rows].tolist(), responses[rows].tolist())
     for row, start, size, response in zip(*columns, strict=True):
@@ -141,7 +141,7 @@ def _stray(lines: CommandLines, verb: Integers, session: Integers, code: Integer
     without a verb follow one that was refused.
     """
     unknown = verb == UNKNOWN
-    logs_in = np.isin(verb, AUTHS) | (verb == AUTH_RESPONSE)
+    logs_in = among(verb, AUTHS) | (verb == AUTH_RESPONSE)
     found: dict[int, int] = {}
     rows = np.flatnonzero((unknown | lines.dirty) & ~logs_in & (lines.size >= len(b"AUTH")))
     first = lines.raw[lines.start[rows]]
@@ -200,9 +200,9 @@ def reply_texts(lines: Lines, secrets_said: dict[int, set[bytes]]) -> ReplyTexts
     enhanced, last = np.empty(n, np.int64), np.empty(n, np.int64)
     # texts are shorter than what they are made from: they are written over it
     places.reply_texts(raw, starts(reply[st.OCTETS]), reply[st.CODE], raw, at, enhanced, last)
-    for session, secrets in secrets_said.items():
-        begin, end = int(at[lines.first_reply[session]]), int(at[lines.first_reply[session + 1]])
-        raw[begin:end] = echoes.mask(raw[begin:end], secrets)
+    begins, ends = (at[lines.first_reply[np.fromiter(secrets_said, np.int64) + side]].tolist() for side in (0, 1))
+    for begin, end, secrets in zip(begins, ends, secrets_said.values(), strict=True):
+        echoes.mask(raw[begin:end], secrets)
     bad = (dirty > 0) | (reply[st.ODDITIES] & (st.BARE_CR | st.GAP | st.UNFINISHED) > 0)
     raw.resize(int(at[-1]), refcheck=False)  # nothing else refers to what is cut off
     # where nothing is to be repaired, the buffer itself becomes the column

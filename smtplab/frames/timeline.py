@@ -12,7 +12,7 @@ from smtplab.dialogue import phases
 from smtplab.dialogue import state as st
 from smtplab.dialogue.following import BDAT, DATA_END
 from smtplab.frames import columns
-from smtplab.frames.columns import Integers, at
+from smtplab.frames.columns import Integers, among, at
 from smtplab.frames.wire import Wire
 from smtplab.kernels import Column, Table, entry
 from smtplab.smtp import verbs
@@ -71,7 +71,7 @@ def timeline(wire: Wire) -> phases.Stretches:
     greeting = np.where(wire.greetings >= 0, at(wire.reply_time, wire.greetings), -1)
     quit_ = np.zeros(lines.sessions, bool)
     quit_[command[st.SESSION][verb == QUIT]] = True
-    carries = np.isin(verb, [DATA_END, BDAT]) & (command[st.BODY_SEGMENT] >= 0)
+    carries = among(verb, [DATA_END, BDAT]) & (command[st.BODY_SEGMENT] >= 0)
     answered = np.where(lines.reply_of >= 0, at(wire.reply_time, lines.reply_of), -1)
     sending = np.zeros(lines.sessions, np.int64)
     contents = lines.open_content[st.SESSION]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -15,7 +13,7 @@ from smtplab.dialogue import state as st
 from smtplab.dialogue import transactions as tx
 from smtplab.dialogue.following import BDAT, DATA_END, starts
 from smtplab.frames import columns, texts
-from smtplab.frames.columns import Integers, Mask, at
+from smtplab.frames.columns import Integers, Mask, among, at
 from smtplab.frames.commands import Envelopes
 from smtplab.frames.wire import HELLOS, Wire
 from smtplab.smtp import verbs
@@ -120,9 +118,9 @@ class Transactions:
         end = self.content_end
         end_code = at(code, end) * (end >= 0)
         accepted = end_code // 100 == 2
-        mail_refused = no[lines.opened] & np.isin(verb[lines.opened], MAILS)
+        mail_refused = no[lines.opened] & among(verb[lines.opened], MAILS)
         all_refused = self.any(rcpt & no) & ~self.any(rcpt & ~no)
-        data_refused = self.last(inside & no & np.isin(verb, [DATA, BDAT, BURL]))
+        data_refused = self.last(inside & no & among(verb, [DATA, BDAT, BURL]))
         # asked again and let in: an earlier refusal of DATA is past
         let_in = self.last(inside & (verb == DATA) & (code // 100 == 3))
         refused_rcpt = self.last(rcpt & no)
@@ -223,7 +221,7 @@ def declared_sizes(values: pa.Array) -> tuple[Integers, Mask]:
     return numbers, np.asarray(good)
 
 
-def _recipient_lists(t: Transactions) -> tuple[pd.Series[Any], pd.Series[Any]]:
+def _recipient_lists(t: Transactions) -> tuple[columns.Column, columns.Column]:
     """Of each transaction, the forward-paths that were accepted, and those that were refused."""
     envelope, lines = t.envelope, t.wire.lines
     rows = np.flatnonzero((lines.command[st.VERB][envelope.row] == RCPT) & (t.of[envelope.row] >= 0))
@@ -242,7 +240,7 @@ def _hellos(t: Transactions) -> Integers:
     verb, session = lines.command[st.VERB], lines.command[st.SESSION]
     found = np.full(t.count, -1, np.int64)
     for accepted_only in (False, True):
-        rows = np.flatnonzero(np.isin(verb, HELLOS) & ((lines.code // 100 == 2) | (not accepted_only)))
+        rows = np.flatnonzero(among(verb, HELLOS) & ((lines.code // 100 == 2) | (not accepted_only)))
         before = np.searchsorted(rows, lines.opened) - 1
         hello = at(rows, before)
         good = (before >= 0) & (at(session, hello) == t.session)

@@ -19,7 +19,7 @@ from smtplab.dialogue.lines import Lines
 from smtplab.dialogue.phases import NUMBER, PHASE_OF
 from smtplab.dialogue.under_tls import begun_at
 from smtplab.frames import echoes, texts
-from smtplab.frames.columns import Integers, Mask, at
+from smtplab.frames.columns import Integers, Mask, among, at
 from smtplab.frames.passed_over import Unread, passed_over
 from smtplab.printable import printable
 from smtplab.smtp import auth, credentials, proxy, verbs
@@ -84,7 +84,7 @@ class Wire:
     def without_echoes(self, session: int, octets: bytes) -> bytes:
         """Octets without what AUTH had sent in their session, unless secrets were asked for."""
         _ = self.commands
-        return echoes.mask(np.frombuffer(octets, np.uint8), self._said.get(session, ())).tobytes()
+        return echoes.masked(octets, self._said.get(session, ()))
 
     @cached_property
     def passed_over(self) -> dict[int, list[Unread]]:
@@ -167,35 +167,31 @@ class Wire:
         sent = {secret.row: secret.octets for secret in self.secrets_sent}  # of a response, the whole line
         code_of, reply_of, said = lines.code, lines.reply_of, lines.followed.server_said
         bounds = starts(lines.reply[st.OCTETS])
-        named, who = (
-            functools.cache(credentials.mechanism),
-            functools.cache(auth.identity),
-        )  # the same come again and again
+        # the same come again and again
+        named, who = functools.cache(credentials.mechanism), functools.cache(auth.identity)
 
-        def challenge(row: int) -> bytes:
-            """The text of the 334 that answers a row."""
-            reply = int(reply_of[row])
+        def challenge(reply: int) -> bytes:
+            """The text of a 334."""
             return said[bounds[reply] : bounds[reply + 1]].tobytes()[4:].rstrip(b"\r\n") if reply >= 0 else b""
 
         answers, whole = verb == AUTH_RESPONSE, self.whole
         unsure = set(np.flatnonzero(answers & (~whole | (lines.command[st.ODDITIES] & st.BEHIND_GAP > 0))).tolist())
         answers[1:] &= session[1:] == session[:-1]
         others = np.append(np.flatnonzero(~answers), len(verb))  # an AUTH's answers end where the next other command is
-        begins = np.flatnonzero(np.isin(verb, texts.AUTHS))
+        begins = np.flatnonzero(among(verb, texts.AUTHS))
         ends = others[np.searchsorted(others, begins, side="right")]
-        for begin, end in zip(begins.tolist(), ends.tolist(), strict=True):
+        each = (part.tolist() for part in (begins, ends, session[begins], code_of[ends - 1], whole[begins]))
+        for begin, end, of, code, seen in zip(*each, strict=True):
             # the last one was no answer, but QUIT, and the server took it so
-            left = code_of[end - 1] == 221 and end - begin > 1
+            left = code == 221 and end - begin > 1
             # which answer is the name is known only up to lost octets: behind them, or cut by them, one may be the password
             known_to = next((row for row in range(begin + 1, end - left) if row in unsure), end - left)
             responses = tuple(map(sent.__getitem__, range(begin + 1, known_to)))
-            challenges = tuple(challenge(row) for row in range(begin, end - 1))
+            challenges = tuple(map(challenge, reply_of[begin : end - 1].tolist()))
             mechanism = named(clear.line(begin)).decode("ascii")
             initial = sent[begin].strip(b" \t") or None
-            code = int(code_of[end - 1])
-            name = who(mechanism, initial, responses, challenges) if whole[begin] else None
+            name = who(mechanism, initial, responses, challenges) if seen else None
             ok = None if code < 200 or 300 <= code < 400 or code == 221 else code < 300
-            of = int(session[begin])
             known.setdefault(of, set()).add((name or "").encode())
             before = found.get(of)
             if before is None or not before.ok or ok:  # after a success every AUTH gets 503 (RFC 4954 4)
@@ -256,7 +252,7 @@ class Wire:
 
     def swapped(self, rows: Rows) -> Mask:
         """Of the commands, or the replies: whether the roles of the two sides were swapped when they were sent."""
-        if not np.isin(self.lines.command[st.VERB], TURNS).any():
+        if not among(self.lines.command[st.VERB], TURNS).any():
             return np.zeros(len(rows), bool)
         server: Mask = self.lines.segments.rows[rows[st.FIRST_SEGMENT], layout.STREAM] & 1 == 1
         return server if rows is self.lines.command else ~server
