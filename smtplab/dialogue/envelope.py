@@ -9,7 +9,7 @@ from typing import Any
 
 from smtplab.kernels import Column, Flags, Table, entry, kernel
 
-BLANK, TAB, COLON, LESS, GREATER, EQUALS, QUOTE, BACKSLASH = 32, 9, 58, 60, 62, 61, 34, 92
+BLANK, TAB, COLON, LESS, GREATER, EQUALS, AT_SIGN, QUOTE, BACKSLASH = 32, 9, 58, 60, 62, 61, 64, 34, 92
 
 
 @kernel
@@ -32,6 +32,15 @@ def behind_word(raw: Flags, p: int, e: int) -> Any:
     if q < e and raw[q] == COLON and (high == 0x46524F4D or high == 0x544F):  # FROM, TO
         return behind_blanks(raw, q + 1, e)
     return p
+
+
+@kernel
+def behind_name(raw: Flags, p: int, e: int) -> Any:
+    """The bracket behind words that are no mailbox, where they stand at `p`; else `p`."""
+    q = p
+    while q < e and raw[q] != LESS and raw[q] != GREATER and raw[q] != AT_SIGN and raw[q] != EQUALS:
+        q += 1
+    return q if q < e and raw[q] == LESS else p
 
 
 @entry
@@ -60,7 +69,7 @@ def envelopes(
         for j in range(p, e):
             if raw[j] == QUOTE or raw[j] == BACKSLASH:
                 odd[i] = 1
-        p = behind_word(raw, behind_blanks(raw, p, e), e)
+        p = behind_name(raw, behind_word(raw, behind_blanks(raw, p, e), e), e)
         q = p
         closed = False
         if p < e and raw[p] == LESS:

@@ -27,6 +27,8 @@ _TO_BRACKET = re.compile(rb"<([^>]*+)>")
 _BARE = re.compile(rb'<?+((?:[^" \t\\]++|\\.|' + _QUOTED + rb")++)(?=[ \t]|\Z)", re.DOTALL)
 _TO_BLANK = re.compile(rb"<?+([^ \t]*+)")
 _BLANKS = re.compile(rb"[ \t]*+")
+# Words before the bracket that are no mailbox: a name for show, as in a header (`TO:Bob <b@c>`), or `FROM` without its colon.
+_NAMED = re.compile(rb'(?:[^<>@="\\]++|' + _QUOTED + rb")++(?=<)", re.DOTALL)
 
 
 def path(argument: bytes) -> tuple[bytes, int]:
@@ -39,8 +41,10 @@ def path(argument: bytes) -> tuple[bytes, int]:
     (b'a@b', 11)
     >>> path(b'TO: <"a> b"@c>'), path(b"FROM:<>"), path(b"TO:a@b NOTIFY=NEVER")
     ((b'"a> b"@c', 14), (b'', 7), (b'a@b', 7))
+    >>> path(b"TO:Bob <b@c>")
+    (b'b@c', 12)
     """
-    begin = _end(_WORD, argument, 0)
+    begin = _end(_NAMED, argument, _end(_WORD, argument, 0))
     for pattern in (_BRACKETED, _TO_BRACKET, _BARE, _TO_BLANK):
         found = pattern.match(argument, begin)
         if found:
