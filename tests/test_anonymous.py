@@ -23,6 +23,7 @@ from smtplab.share.words import Words
 
 
 @pytest.mark.parametrize("path", EACH)
+@pytest.mark.slow
 def test_the_conversation_stays_and_no_name_does(path: Path, tmp_path: Path) -> None:
     original = shipped(path, secrets=True)
     shown, octets = anonymised(original, tmp_path)
@@ -65,6 +66,7 @@ def test_a_message_cannot_be_read(captures: Path, tmp_path: Path) -> None:
             assert not (words - kept) & set(re.findall(rb"[a-z]{5,}", octets.lower()))
 
 
+@pytest.mark.slow
 def test_the_same_stays_the_same(captures: Path, tmp_path: Path) -> None:
     original = smtplab.open(captures / "two-hundred-sessions.pcap.gz")
     shown, _ = anonymised(original, tmp_path)
@@ -170,6 +172,7 @@ TURN = some.tuples(some.sampled_from("CS"), some.one_of(some.binary(min_size=1, 
 
 @given(some.lists(TURN, max_size=12), some.lists(some.integers(0, 11), max_size=2))
 @settings(max_examples=30)
+@pytest.mark.slow
 def test_any_conversation_can_be_shown(
     tmp_path_factory: pytest.TempPathFactory, said: list[tuple[str, bytes]], lost: list[int]
 ) -> None:

@@ -67,6 +67,7 @@ BEGINNINGS = {
 
 @pytest.mark.parametrize("octets", BEGINNINGS.values(), ids=BEGINNINGS)
 @pytest.mark.parametrize("behind", ["STARTTLS", "a hole", "465"])
+@pytest.mark.slow
 def test_tls_begins_where_it_began(behind: str, octets: bytes, tmp_path: Path) -> None:
     """Whatever is taken for the beginning of TLS is taken for it again, and what follows for no line."""
     said = talk(*(HELLO if behind != "465" else ()), port=465 if behind == "465" else 25)

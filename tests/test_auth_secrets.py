@@ -123,6 +123,7 @@ def all_that_is_shown() -> str:
 
 
 @pytest.mark.parametrize("case", CASES)
+@pytest.mark.slow
 def test_law_1_holds_and_who_asks_sees_all(case: str) -> None:
     password = password_of(case)
     sent = [b64(password), b64(f"\0pat\0{password}"), f"PASS {password}", f"pat {password}"]
@@ -176,6 +177,7 @@ def test_no_echo_is_left(secrets: list[bytes], order: list[int], data: some.Data
             assert secret not in masked
 
 
+@pytest.mark.slow
 def test_many_guesses_are_masked_in_linear_work() -> None:
     """A hundred thousand passwords in one session: each echoed, none shown."""
     words = [b"guess%06d!" % n for n in range(100_000)]

@@ -149,6 +149,7 @@ DAMAGED: dict[str, tuple[Spoil, str]] = {
 
 
 @pytest.mark.parametrize("what", DAMAGED)
+@pytest.mark.slow
 def test_damage_is_read_up_to(what: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     spoil, rule = DAMAGED[what]
     path = tmp_path / "damaged.pcap"
@@ -169,6 +170,7 @@ def test_damage_is_read_up_to(what: str, tmp_path: Path, capsys: pytest.CaptureF
     assert len(err) == len(said)
 
 
+@pytest.mark.slow
 def test_an_unknown_link_type_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "radio.pcap"
     path.write_bytes(pcap(MAIL.records, link=250))

@@ -151,6 +151,7 @@ def test_a_stream_is_its_session_s_own_in_a_capture_of_many_packets() -> None:
         assert capture.session(session).stream("server") == floods.HELLO + b"250 x\r\n"
 
 
+@pytest.mark.slow
 def test_tls_begins_in_each_session_at_its_own_time() -> None:
     capture = frames(floods.with_tls(2000))
     tls = capture.phases[capture.phases.phase == "tls"]
@@ -184,6 +185,7 @@ CLAIMS = {
 
 
 @pytest.mark.parametrize("what", CLAIMS)
+@pytest.mark.slow
 def test_a_length_that_a_file_claims_takes_no_memory(what: str) -> None:
     assert peak(lambda: frames(CLAIMS[what])) < 16 * MEGABYTE
 
@@ -197,6 +199,7 @@ def test_a_length_that_a_file_claims_takes_no_memory(what: str) -> None:
         pytest.param(zstandard.ZstdCompressor().compress, id="zstd"),
     ],
 )
+@pytest.mark.slow
 def test_a_bomb_is_unpacked_up_to_its_bound(pack: Callable[[bytes], bytes], tmp_path: Path) -> None:
     """4 KiB of it are uncompressed at a time, which may be 200 MB: all of it, 2.5 GB, would not go unnoticed."""
     path = tmp_path / "bomb"

@@ -37,6 +37,7 @@ def test_blocks_are_the_streams_octets_and_fields_cover_them(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["starttls.pcapng", "implicit-tls.pcap"])
+@pytest.mark.slow
 def test_what_was_decrypted_has_a_lock_and_the_packets_of_its_records(name: str) -> None:
     stem = name.partition(".")[0]
     session = smtplab.open(f"captures/{name}", keylog=f"captures/{stem}.keys").session(0)
@@ -62,6 +63,7 @@ def test_lost_octets_are_a_field_of_their_own() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.slow
 def test_nothing_falls_off_or_overlaps(name: str) -> None:
     scene = octets_view(smtplab.open(f"captures/{name}").session(0)).scene
     assert overlaps(scene) == []
@@ -72,6 +74,7 @@ def test_nothing_falls_off_or_overlaps(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", hand.SESSIONS)
+@pytest.mark.slow
 def test_frames_alone_are_enough_and_the_view_says_what_it_does_not_know(name: str) -> None:
     session = hand.SESSIONS[name]()
     svg = octets_view(session).svg()

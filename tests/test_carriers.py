@@ -69,6 +69,7 @@ def by_ethernet(version: int) -> Packets:
 
 
 @pytest.mark.parametrize(("name", "one", "version"), EVERY, ids=NAMES)
+@pytest.mark.slow
 def test_the_frames_are_those_of_the_conversation(name: str, one: Carrier, version: int) -> None:
     number = NAMES.index(f"{name}, {'six' if version == 6 else 'four'}")
     session, plain = (one_after_another(plainly=plainly).session(number) for plainly in (False, True))

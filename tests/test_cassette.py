@@ -136,6 +136,7 @@ _WORD = base64.b64encode(b"opensesame77").decode()
         ("C: AUTH LOGIN", "S: 250 what", f"C: {_WORD}", "S: 250 what"),
     ],
 )
+@pytest.mark.slow
 def test_what_the_frames_mask_stands_in_no_cassette_and_no_export(turns: tuple[str, ...]) -> None:
     """One rule for both, wherever the client said it; a header that says otherwise is not believed."""
     pcap = talk(*HELLO, *turns, *QUIT).pcap()

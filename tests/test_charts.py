@@ -71,6 +71,7 @@ def test_phases_pages_and_says_so(capture: hand.HandCapture) -> None:
     assert chart.altair.to_dict()["title"]["subtitle"][0].startswith("sessions 9 to 9 of 9")
 
 
+@pytest.mark.slow
 def test_phases_names_what_is_long_enough(capture: hand.HandCapture) -> None:
     named = [bar for bar in values(phases(capture)) if "ink" in bar]
     assert {"end-of-data", "hello"} <= {bar["phase"] for bar in named}
@@ -116,6 +117,7 @@ def test_jitter_is_the_same_each_time_and_spreads() -> None:
     assert len({round(height, 3) for height in heights}) == 29
 
 
+@pytest.mark.slow
 def test_nothing_to_draw_is_a_sentence() -> None:
     empty = hand.capture(0)
     assert repr(latency(empty)) == "no commands were answered"
@@ -177,6 +179,7 @@ def test_without_vl_convert_there_is_the_sentence(capture: hand.HandCapture, mon
     assert "pip install vl-convert-python" in bundle["text/plain"]
 
 
+@pytest.mark.slow
 def test_chart_libraries_are_loaded_on_use() -> None:
     code = (
         "import sys, smtplab.charts.ladder, smtplab.charts.phases, smtplab.charts.latency;"

@@ -74,6 +74,7 @@ def test_summary_of_many_files_is_one(captures: Path, capsys: pytest.CaptureFixt
 
 
 @pytest.mark.parametrize("path", EACH)
+@pytest.mark.slow
 def test_every_capture_has_a_summary_and_a_transcript(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["summary", str(path)]) == GOOD
     assert main(["transcript", str(path), "0"]) == GOOD
@@ -172,6 +173,7 @@ def test_export_of_mails_and_files(
 
 
 @pytest.mark.parametrize("form", ["csv", "jsonl", "parquet"])
+@pytest.mark.slow
 def test_export(form: str, captures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = captures / "recipients-one-refused.pcap"
     words = ["export", str(path), "--to", str(tmp_path / "mail"), "--format", form]

@@ -83,6 +83,7 @@ def test_a_capture_without_smtp_gives_typed_empty_frames() -> None:
         capture.session(0)
 
 
+@pytest.mark.slow
 def test_phases_cut_each_session_without_a_seam(capture: Capture) -> None:
     phases, sessions = capture.phases, capture.sessions.set_index("session")
     assert (phases.duration == phases.end - phases.start).all()
@@ -184,6 +185,7 @@ def test_sessions_count_what_the_other_frames_hold(capture: Capture) -> None:
         assert counted.to_list() == sessions[column].to_list(), column
 
 
+@pytest.mark.slow
 def test_transactions_recipients_and_messages_agree(capture: Capture) -> None:
     transactions, recipients, messages = capture.transactions, capture.recipients, capture.messages
     assert (transactions.transaction == transactions.groupby("session").cumcount() + 1).all()
@@ -312,6 +314,7 @@ TRANSACTIONS: dict[str, tuple[tuple[str, ...], list[Ended]]] = {
 
 
 @pytest.mark.parametrize("case", TRANSACTIONS)
+@pytest.mark.slow
 def test_what_becomes_of_a_transaction(case: str) -> None:
     turns, wanted = TRANSACTIONS[case]
     capture = heard(*turns)

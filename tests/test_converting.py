@@ -49,6 +49,7 @@ def interleaved(sessions: int, ports: int = 0) -> bytes:
 
 @pytest.mark.parametrize("name", [name for name in NAMES if (CAPTURES / name).exists()])
 @pytest.mark.parametrize("piece", [pytest.param(1, marks=pytest.mark.slow), 23])
+@pytest.mark.slow
 def test_pieces_change_nothing(name: str, piece: int, tmp_path: Path) -> None:
     path = CAPTURES / name
     if piece == 1 and path.stat().st_size > 5000:
@@ -61,11 +62,13 @@ def test_the_names_are_of_captures() -> None:
 
 
 @pytest.mark.parametrize("ports", [0, 3])
+@pytest.mark.slow
 def test_sessions_side_by_side(ports: int, tmp_path: Path) -> None:
     octets = interleaved(12, ports)
     equal(converted(octets, tmp_path, 9), smtplab.open(octets))
 
 
+@pytest.mark.slow
 def test_a_session_over_every_piece(tmp_path: Path) -> None:
     long = talk(*HELLO)
     for n in range(60):
@@ -78,12 +81,14 @@ def test_a_session_over_every_piece(tmp_path: Path) -> None:
     equal(converted(octets, tmp_path, 11), smtplab.open(octets))
 
 
+@pytest.mark.slow
 def test_files_are_one_capture(tmp_path: Path) -> None:
     paths = [CAPTURES / name for name in ("three-mails.pcap", "one-mail.pcap", "lmtp.pcap")]
     equal(converted(paths, tmp_path, 17), smtplab.open(paths))
 
 
 @pytest.mark.parametrize(("rows", "octets"), [(8, 1 << 20), (64, 1000)])
+@pytest.mark.slow
 def test_what_is_merged_at_once_changes_nothing(
     rows: int, octets: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -96,6 +101,7 @@ def test_what_is_merged_at_once_changes_nothing(
     equal(converted(paths, tmp_path / "paths", 25), quietly(paths))
 
 
+@pytest.mark.slow
 def test_files_of_the_same_times(tmp_path: Path) -> None:
     """Rotated too fast, or captured at two places at once: of packets of one time, those of the file read first come first."""
     talks = [talk(*HELLO, *ENVELOPE, *QUIT, client=40000 + n).records for n in range(3)]
@@ -135,6 +141,7 @@ def scan(hosts: int, port: int = 25) -> list[Record]:
 
 
 @pytest.mark.parametrize("held", [1 << 15, 10])
+@pytest.mark.slow
 def test_connections_that_are_no_sessions(held: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """They are told of once, and those to a port on which SMTP is found later too."""
     monkeypatch.setattr(spill, "MOST_ROWS", held)

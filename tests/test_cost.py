@@ -83,6 +83,7 @@ def test_files_in_files_count_once() -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_picture_says_and_counts(recorded: Capture) -> None:
     chart = encodings(recorded)
     assert repr(chart).startswith("Cost of 13 sessions with files: least 1.2")

@@ -15,6 +15,7 @@ MANY = "captures/two-hundred-sessions.pcap.gz"
 
 
 @pytest.mark.parametrize(("y", "by"), [*((y, "outcome") for y in MEASURES), *(("duration", by) for by in GROUPS[1:])])
+@pytest.mark.slow
 def test_every_session_whose_number_is_known_is_a_point(y: str, by: str) -> None:
     cap = smtplab.open(MANY)
     chart = cap.plot.sessions(y=y, by=by)
@@ -36,6 +37,7 @@ def test_the_slowest_reply_is_that_of_the_commands() -> None:
     assert frame.loc[frame["session"] == 7, "y"].item() == pytest.approx(slowest.total_seconds() * 1e3)
 
 
+@pytest.mark.slow
 def test_what_is_inside_the_rectangle_is_the_frame() -> None:
     live = smtplab.open(MANY).plot.sessions(y="latency").interact()
     assert len(live.frame) == len(live.rows) == len(live.selected)

@@ -147,6 +147,7 @@ def test_nothing_is_left_behind(server: Any, session: smtplab.Session) -> None:
     assert threading.active_count() == before
 
 
+@pytest.mark.slow
 def test_the_widget(server: Any, session: smtplab.Session) -> None:
     with session.debug(to=server) as d:
         view = d.interact()
@@ -186,6 +187,7 @@ def unsaid(*told: object) -> None:
 
 
 @pytest.mark.parametrize("line", [f"AUTH PLAIN {SECRETS[1]}", f"auth=plain {SECRETS[1]}", "PASS opensesame77"])
+@pytest.mark.slow
 def test_what_auth_sends_is_played_and_not_told(session: smtplab.Session, line: str) -> None:
     """Typed by hand it is told nowhere; what goes out is what was typed."""
     with smtplab.serve(auth={"pat": "opensesame77"}) as server, session.debug(to=server) as d:

@@ -34,6 +34,7 @@ def shell_lines() -> list[str]:
     ("name", "code"),
     [(name, code) for name in DOCUMENTS for code in blocks((REPOSITORY / name).read_text(), "python")],
 )
+@pytest.mark.slow
 def test_examples_run(name: str, code: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(REPOSITORY)
     exec(compile(code, name, "exec"), {})
@@ -91,6 +92,7 @@ def test_each_column_is_described_where_help_looks(frame: object) -> None:
         assert column.sentence in " ".join(text.split()), column.name
 
 
+@pytest.mark.slow
 def test_what_the_notebooks_read_is_shipped() -> None:
     """The wheel carries all notebooks and all captures; what a notebook or the demo opens is among them."""
     wheel = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]

@@ -50,6 +50,7 @@ PLAIN = ("From: Pat <pat@x.test>", "To: b@y.test")
         ("pat@x.test", ("b@y.test",), ("To: b@y.test",), ["no-from"]),
     ],
 )
+@pytest.mark.slow
 def test_signs(reverse_path: str, to: tuple[str, ...], fields: tuple[str, ...], signs: list[str]) -> None:
     capture = sent(reverse_path, to, *fields)
     assert list(capture.envelopes.signs[0]) == signs
@@ -162,6 +163,7 @@ def test_any_octets_are_a_mailbox(octets: bytes) -> None:
 
 
 @pytest.mark.parametrize("flood", ["<", '"', "(", "<a", '<"', "\\", "@", "a.", "xn--a.", "é", "ä.", '""', "()", "<>"])
+@pytest.mark.slow
 def test_time_grows_with_length(flood: str) -> None:
     def lasts(octets: int) -> float:
         octets_ = (flood * (octets // len(flood))).encode()

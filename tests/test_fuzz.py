@@ -23,6 +23,7 @@ def first() -> int:
 
 
 @pytest.mark.parametrize("count", [pytest.param(FEW, id="few"), pytest.param(MANY, id="many", marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_whatever_is_done_to_a_capture_every_law_holds(count: int, tmp_path: Path) -> None:
     begin = first()
     good, none, failed = fuzzing.run(itertools.count(begin), minutes=10, folder=tmp_path, count=count)

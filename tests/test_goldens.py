@@ -96,6 +96,7 @@ def test_frames_are_what_they_were(path: Path, golden: Callable[[Path, str | byt
 
 
 @pytest.mark.parametrize("path", KEYED, ids=lambda path: path.name)
+@pytest.mark.slow
 def test_frames_with_keys_are_what_they_were(path: Path, golden: Callable[[Path, str | bytes], None]) -> None:
     golden(FOLDER / f"{path.name} with keys.txt", described(shipped(path, KEYED[path])))
 

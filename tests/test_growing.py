@@ -86,6 +86,7 @@ def test_a_growing_file_is_read_on(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("seed", [pytest.param(n, marks=SLOW if n != 2 else ()) for n in range(4)])
+@pytest.mark.slow
 def test_a_file_that_grows_at_any_octet_is_read_as_if_opened_then(seed: int, captures: Path, tmp_path: Path) -> None:
     """In the middle of a record, of a line, of content: after each refresh the frames are those of a fresh reading."""
     name = ("three-mails.pcap", "starttls.pcapng", "lossy.pcap", "bdat-pipelined.pcap")[seed % 4]
@@ -96,6 +97,7 @@ def test_a_file_that_grows_at_any_octet_is_read_as_if_opened_then(seed: int, cap
 @pytest.mark.parametrize(
     ("settled", "ends"), [(20, 2), pytest.param(20, 8, marks=SLOW), pytest.param(1 << 16, 8, marks=SLOW)]
 )
+@pytest.mark.slow
 def test_sessions_side_by_side(settled: int, ends: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Connections open across many refreshes, ports used again, strangers; parts that are settled, taken in, let go of."""
     monkeypatch.setattr(grown, "SETTLED", settled)
@@ -187,6 +189,7 @@ def test_several_files_and_compressed_ones_are_read_anew(captures: Path, tmp_pat
         equal(capture.refresh(), smtplab.open([octets[: whole_records(octets, 3000)], captures / "one-mail.pcap"]))
 
 
+@pytest.mark.slow
 def test_a_file_that_was_written_anew_is_read_anew(captures: Path, tmp_path: Path) -> None:
     """Longer, shorter, or as long as it was."""
     path = tmp_path / "rotated.pcap"

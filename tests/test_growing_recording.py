@@ -50,6 +50,7 @@ def looked_at(recording: Recording, path: Path) -> None:
 @pytest.mark.parametrize(
     ("seed", "turns"), [(2, 40), pytest.param(0, 160, marks=SLOW), pytest.param(1, 160, marks=SLOW)]
 )
+@pytest.mark.slow
 def test_random_conversations(seed: int, turns: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Side by side, broken off, on ports used again, begun before what others have said already; in memory and in a file."""
     monkeypatch.setattr("smtplab.capture.spill.SMALL", 20_000 if seed % 2 else 1 << 20)

@@ -25,10 +25,12 @@ def tops(names: set[str]) -> set[str]:
     return {name.partition(".")[0] for name in names}
 
 
+@pytest.mark.slow
 def test_import_loads_nothing_heavy() -> None:
     assert not tops(loaded_by("import smtplab")) & HEAVY
 
 
+@pytest.mark.slow
 def test_import_costs_little_more_than_pandas() -> None:
     # A count of modules, not a time: it is the same on a busy machine. The times are printed by `make bench`.
     assert len(loaded_by("import smtplab")) <= 1.5 * len(loaded_by("import pandas"))
@@ -42,5 +44,6 @@ def test_terminal_commands_load_neither_jupyter_nor_charts(command: str, capture
     assert not loaded & (HEAVY - {"numba"})
 
 
+@pytest.mark.slow
 def test_help_loads_no_reader() -> None:
     assert not tops(loaded_by("from smtplab.cli import main\nmain([])")) & HEAVY

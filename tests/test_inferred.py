@@ -60,6 +60,7 @@ def beside(closed: Session, session: Session) -> list[tuple[str, set[str]]]:
     ],
     ids=["one mail", "two mails", "plain", "noop, rset", "pipelined", "refused", "chunk"],
 )  # fmt: skip
+@pytest.mark.slow
 def test_phases_are_told_by_sizes_and_turns(suite: str, turns: tuple[str, ...], phases: str, tmp_path: Path) -> None:
     judged(SUITES[suite], turns, phases, tmp_path)
 

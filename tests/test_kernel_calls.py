@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
+import pytest
+
 
 def marks(function: ast.FunctionDef) -> set[str]:
     """The names of the function's decorators."""
@@ -37,6 +39,7 @@ def name_of(called: ast.expr) -> str:
     return called.id if isinstance(called, ast.Name) else ""
 
 
+@pytest.mark.slow
 def test_kernels_are_called_by_loops_only(repository: Path) -> None:
     paths = [path for folder in ("smtplab", "tests", "bench") for path in (repository / folder).rglob("*.py")]
     trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in paths}

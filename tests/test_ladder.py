@@ -74,6 +74,7 @@ def check(picture: Ladder) -> None:
 
 
 @pytest.mark.parametrize("name", hand.SESSIONS)
+@pytest.mark.slow
 def test_layout(name: str) -> None:
     check(ladder(hand.SESSIONS[name]()))
 
@@ -228,6 +229,7 @@ def test_several_files_are_told_apart() -> None:
 
 @given(st.lists(st.text(max_size=120) | st.binary(max_size=120), min_size=1, max_size=5), st.floats(0.001, 1e7))
 @settings(max_examples=25)
+@pytest.mark.slow
 def test_hostile_text_is_text(lines: list[str | bytes], wait: float) -> None:
     talk = hand.Talk(row={"client": "2001:db8:1111:2222:3333:4444:5555:6666", "server": hand.HOSTILE * 3})
     for line in lines:

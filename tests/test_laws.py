@@ -45,6 +45,7 @@ def in_pieces(talk: streams.Talk, chance: random.Random, isn: int = 1000, again:
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("isn", [1000, 0xFFFFFFF0, 0xFFFFFFFF])
+@pytest.mark.slow
 def test_shuffled_repeated_and_overlapping_packets_give_the_same_rows(name: str, isn: int) -> None:
     expected = streams.said(streams.lines_of(streams.conversation(TALKS[name]).records))
     chance = random.Random(f"{name} {isn}")
@@ -143,6 +144,7 @@ def test_any_octets_from_either_side(talk: list[bytes]) -> None:
 
 @given(TALK, some.data())
 @settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@pytest.mark.slow
 def test_any_octets_with_packets_lost_and_shuffled(talk: list[bytes], data: some.DataObject) -> None:
     records = streams.conversation([GREETING, b"EHLO a\r\n", *talk]).records
     order = data.draw(some.lists(some.sampled_from(range(len(records))), max_size=2 * len(records)))

@@ -28,6 +28,7 @@ def shown(png: bytes) -> np.ndarray[tuple[int, ...], np.dtype[np.int16]]:
 
 @pytest.mark.parametrize("anchor", ["start", "middle", "end"])
 @pytest.mark.parametrize("theme", list(palette.THEMES))
+@pytest.mark.slow
 def test_it_looks_the_same(theme: str, anchor: str) -> None:
     words = ("MAIL FROM:<ann@example.net>  SIZE=1207", "AV To fi … – → “é” ß", "שלום 漢字", "", " ")
     texts = [

@@ -259,6 +259,7 @@ def all_in_one(octets: list[bytes], link: int) -> None:
 
 
 @pytest.mark.parametrize(("link", "octets", "scope"), LINKS.values(), ids=list(LINKS))
+@pytest.mark.slow
 def test_each_octet_of_a_header_takes_each_value(link: int, octets: bytes, scope: int | None) -> None:
     step = 1 if scope == 0 else 5  # of the tagged ones, whose headers are longer, every fifth value
     wrong = [octets[:p] + bytes([v]) + octets[p + 1 :] for p in range(len(octets) - 5) for v in range(0, 256, step)]

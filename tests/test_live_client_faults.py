@@ -31,6 +31,7 @@ FAULTS: list[tuple[Script, str]] = [
 
 
 @pytest.mark.parametrize(("script", "words"), FAULTS, ids=range(len(FAULTS)))
+@pytest.mark.slow
 def test_a_server_that_fails_is_one_line_and_what_was_recorded_is_kept(
     join: Connect, script: Script, words: str
 ) -> None:
@@ -64,6 +65,7 @@ def test_receiving_with_a_timeout_of_its_own(join: Connect) -> None:
         assert client.open
 
 
+@pytest.mark.slow
 def test_a_server_that_does_not_read(join: Connect) -> None:
     over = threading.Event()
 

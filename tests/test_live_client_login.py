@@ -19,6 +19,7 @@ pytestmark = pytest.mark.usefixtures("nothing_stays")
     [("PLAIN", "starttls"), ("SCRAM-SHA-256", "implicit")]
     + [(one, None) for one in ("PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-256", "XOAUTH2", None)],
 )
+@pytest.mark.slow
 def test_auth(join: Connect, mechanism: str | None, tls: str | None) -> None:
     with smtplab.serve(tls=tls, auth=USERS) as server:
         context = server.client_context() if tls else None

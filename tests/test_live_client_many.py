@@ -47,6 +47,7 @@ def test_a_cancelled_task_closes_its_connection() -> None:
         asyncio.run(main(address))
 
 
+@pytest.mark.slow
 def test_a_reply_nobody_waited_for_is_not_the_next_commands() -> None:
     async def main() -> None:
         with smtplab.serve(faults=["other delay=0.3", "data delay=0.3"]) as server:

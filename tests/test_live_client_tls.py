@@ -47,6 +47,7 @@ NO_TLS: list[tuple[Script, str, str]] = [
 
 
 @pytest.mark.parametrize(("script", "tls", "words"), NO_TLS, ids=range(len(NO_TLS)))
+@pytest.mark.slow
 def test_what_is_no_tls(join: Connect, script: Script, tls: str, words: str) -> None:
     with peer(script) as address, pytest.raises(ConversationError, match=words):
         join(*address, tls=tls, verify=False, timeout=0.3 if "0.3" in words else 10)

@@ -36,6 +36,7 @@ def equal(one: smtplab.Capture, other: smtplab.Capture) -> None:
     ("mechanism", "initial"),
     [("PLAIN", True), ("LOGIN", True), ("CRAM-MD5", True), ("SCRAM-SHA-256", False), ("XOAUTH2", False)],
 )
+@pytest.mark.slow
 def test_in_clear_the_secret_is_overwritten_and_who_it_was_is_kept(
     mechanism: str, initial: bool, tmp_path: Path
 ) -> None:
@@ -125,6 +126,7 @@ def test_checksums_are_right_after_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("tls", ["starttls", "implicit"])
+@pytest.mark.slow
 def test_keys_are_saved_where_they_tell_no_secret(tls: str, tmp_path: Path) -> None:
     with smtplab.serve(tls=tls, auth=USERS) as server:
         with connect(*server.address, tls=tls, context=server.client_context()) as client:
@@ -214,6 +216,7 @@ SPEECHES = [behind_the_end, over_a_noop, before_the_beginning, behind_lost_octet
 
 
 @pytest.mark.parametrize("speech", SPEECHES)
+@pytest.mark.slow
 def test_what_nobody_read_is_saved_without_secrets(speech: Callable[[], Conversation], tmp_path: Path) -> None:
     session = quietly(speech().pcap()).session(0)
     session.export("pcapng", tmp_path / "kept.pcapng", secrets=True)

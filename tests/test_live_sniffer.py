@@ -66,6 +66,7 @@ def test_saved_and_read_back_the_frames_are_equal(tmp_path: Path) -> None:
             pd.testing.assert_frame_equal(saved.frame(name), sniffer.capture.frame(name))
 
 
+@pytest.mark.slow
 def test_hundreds_of_sessions_at_once_and_none_is_lost() -> None:
     import asyncio
 

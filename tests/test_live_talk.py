@@ -48,6 +48,7 @@ def test_a_mail_by_buttons_alone(talk: Talk) -> None:
     assert talk.client.capture.transactions.outcome.to_list() == ["accepted"]
 
 
+@pytest.mark.slow
 def test_a_mail_by_typing_right_and_wrong(talk: Talk) -> None:
     for line, state, wrong in [
         ("MAIL FROM:<early@example.net>", "refused", True),

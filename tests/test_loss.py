@@ -65,6 +65,7 @@ def test_the_whole_of_the_talks_is_what_was_said() -> None:
     "rate", [pytest.param(rate, marks=() if rate == RATES[-1] else pytest.mark.slow) for rate in RATES]
 )
 @pytest.mark.parametrize("name", ["mails", "talks"])
+@pytest.mark.slow
 def test_nothing_is_invented_and_what_is_there_is_found(name: str, rate: float, kind: str) -> None:
     packets, truth = source(name)
     told = sum((loss.measure(packets, truth, rate / 100, kind, seed) for seed in range(3)), loss.Loss())

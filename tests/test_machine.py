@@ -140,6 +140,7 @@ COMPARED = (
 )
 
 
+@pytest.mark.slow
 def test_plain_python_finds_what_the_compiled_loops_find(captures: Path) -> None:
     """The two speeds give one result; the plain one is what runs in a browser's kernel."""
     if os.environ.get("NUMBA_DISABLE_JIT") == "1":

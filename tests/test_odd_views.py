@@ -67,6 +67,7 @@ LARGE = ("5,000 recipients", "10 MB lines")
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=pytest.mark.slow if name in LARGE else ()) for name in CAPTURES]
 )
+@pytest.mark.slow
 def test_every_view_of_an_odd_capture(name: str, tmp_path: Path) -> None:
     path = tmp_path / "odd.pcap"
     path.write_bytes(CAPTURES[name]())

@@ -41,6 +41,7 @@ HEADERS = {
 
 @pytest.mark.parametrize("case", HEADERS)
 @pytest.mark.parametrize("port", [25, 4025])
+@pytest.mark.slow
 def test_a_proxy_header_is_a_command_without_a_reply(case: str, port: int) -> None:
     sent, said = HEADERS[case]
     capture = told(sent, *REST, port=port)
@@ -105,6 +106,7 @@ CONNECT = "C: CONNECT mx.test:25 HTTP/1.1|Host: mx.test:25|"
 
 @pytest.mark.parametrize("port", [25, 3128])
 @pytest.mark.parametrize("glued", [False, True])
+@pytest.mark.slow
 def test_smtp_inside_an_http_tunnel_is_read_behind_the_200(port: int, glued: bool) -> None:
     opened = (
         ("S: HTTP/1.1 200 Connection established||220 mx ESMTP",) if glued else ("S: HTTP/1.1 200 OK|Via: p|", REST[0])
@@ -182,6 +184,7 @@ def test_tls_on_its_own_port_is_no_finding() -> None:
         (("C: EHLO me", "S: 250-mx|250 X", "C: QUIT", "S: 221 x"), None, [("EHLO", 250), ("QUIT", 221)]),
     ],
 )
+@pytest.mark.slow
 def test_greetings(turns: tuple[str, ...], banner: str | None, codes: list[tuple[str, int | None]]) -> None:
     capture = told(*turns, "FIN")
     assert answers(capture) == codes
@@ -190,6 +193,7 @@ def test_greetings(turns: tuple[str, ...], banner: str | None, codes: list[tuple
 
 
 @pytest.mark.parametrize("place", range(6))
+@pytest.mark.slow
 def test_a_421_at_any_point(place: int) -> None:
     turns = (*ENVELOPE, "C: DATA", "S: 354 go")[: 2 * (place // 2) + place % 2]
     capture = told(*HELLO, *turns, "S: 421 4.4.2 closing", "S-FIN")
@@ -213,5 +217,6 @@ def test_a_421_at_any_point(place: int) -> None:
         (119, ("S: 200 ready", "C: HELP", "S: 100 x", "C: QUIT", "S: 205 x")),
     ],
 )  # fmt: skip
+@pytest.mark.slow
 def test_others_are_not_taken_for_smtp(port: int, turns: tuple[str, ...]) -> None:
     assert len(told(*turns, "FIN", port=port)) == 0

@@ -19,6 +19,7 @@ ODD_ENDS = [
 
 
 @pytest.mark.parametrize(("before", "after"), ODD_ENDS)
+@pytest.mark.slow
 def test_other_line_ends_end_content_where_the_server_answers(before: str, after: str) -> None:
     capture = told(*HELLO, *ENVELOPE, *GO, f"C> Subject: s\r\n\r\nhi{before}.{after}", OK, *BYE)
     assert answers(capture) == [*BEFORE, ("DATA", 354), ("DATA-END", 250), *AFTER]
@@ -30,6 +31,7 @@ def test_other_line_ends_end_content_where_the_server_answers(before: str, after
 
 
 @pytest.mark.parametrize(("before", "after"), ODD_ENDS)
+@pytest.mark.slow
 def test_where_the_server_waits_they_are_content(before: str, after: str) -> None:
     capture = told(*HELLO, *ENVELOPE, *GO, f"C> hi{before}.{after}", "C> more\r\n.\r\n", OK, *BYE)
     assert answers(capture) == [*BEFORE, ("DATA", 354), ("DATA-END", 250), *AFTER]
@@ -80,6 +82,7 @@ def test_dots_are_doubled_and_undone() -> None:
         "9" * 5000,
     ],
 )
+@pytest.mark.slow
 def test_a_size_that_is_none_swallows_nothing(size: str) -> None:
     capture = told(*HELLO, *ENVELOPE, f"C: BDAT {size}|NOOP", "S: 501 no|250 ok", *BYE)
     assert answers(capture) == [*BEFORE, ("BDAT", 501), ("NOOP", 250), *AFTER]

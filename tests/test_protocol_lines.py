@@ -157,6 +157,7 @@ def test_the_tables_are_tested_in_full() -> None:
         assert {parameter.partition("=")[0] for parameter in OFFERED[verb]} == set(table)
 
 
+@pytest.mark.slow
 def test_what_was_offered_is_said_by_the_last_accepted_hello() -> None:
     assert used("MAIL", "SIZE=1", "SIZE", hello="HELO") == ["unoffered-parameter"]
     assert used("MAIL", "BODY=BINARYMIME", "8BITMIME") == ["unoffered-parameter"]
@@ -190,6 +191,7 @@ def test_an_unknown_parameter() -> None:
         "HOLDFOR=x",
     ],
 )
+@pytest.mark.slow
 def test_a_value_that_is_none(parameter: str) -> None:
     everything = ("SIZE", "8BITMIME", "DSN", "MT-PRIORITY", "DELIVERBY", "SMTPUTF8", "FUTURERELEASE")
     assert used("MAIL", parameter, *everything) == ["malformed-parameter"]
@@ -207,6 +209,7 @@ def test_a_value_that_is_none(parameter: str) -> None:
         ("99999999999999999999", None, ["size-absurd"]),
     ],
 )
+@pytest.mark.slow
 def test_declared_sizes(size: str, declared: int | None, found: list[str]) -> None:
     capture = told(
         "S: 220 mx", "C: EHLO me", "S: 250-mx|250 SIZE 100", f"C: MAIL FROM:<a@x.test> SIZE={size}", OK, *QUIT

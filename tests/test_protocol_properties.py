@@ -17,6 +17,7 @@ TAKEN = "S: 250 XEXCH50 OK"
 @pytest.mark.parametrize(
     "octets", ["MAIL FROM:<x@y>\r\n", "\r\n.\r\n", "x", "\x00\xff\x80", "XEXCH50 9 9\r\n", "250 ok\r\n", "\r\n" * 700]
 )
+@pytest.mark.slow
 def test_what_looks_like_commands_is_none(octets: str) -> None:
     capture = told(
         *HELLO, *ENVELOPE, f"C: XEXCH50 {len(octets)} 2", "S: 354 Send binary data", f"C> {octets}", TAKEN, *BYE
@@ -38,6 +39,7 @@ def test_commands_behind_them_in_the_same_packet() -> None:
 
 
 @pytest.mark.parametrize("argument", ["", " 0 1", " x", " -4 2", " 4x 2", " 99999999999999999999 1"])
+@pytest.mark.slow
 def test_a_size_that_is_none(argument: str) -> None:
     capture = told(*HELLO, *ENVELOPE, f"C: XEXCH50{argument}", "S: 354 go", *BYE)
     assert answers(capture) == [*BEFORE, ("XEXCH50", 354), *AFTER]

@@ -172,6 +172,7 @@ def test_no_server_is_told_to_the_client_and_kept(tmp_path: Path) -> None:
         assert b"refuses connections: nobody listens there" in (tmp_path / "x.pcapng").read_bytes()
 
 
+@pytest.mark.slow
 def test_a_silent_server_is_given_up() -> None:
     with (
         serve(faults="silent") as server,
@@ -337,6 +338,7 @@ def test_who_does_not_read_makes_the_other_wait() -> None:
         upstream.close()
 
 
+@pytest.mark.slow
 def test_nothing_is_left_behind(server: Server) -> None:
     with proxy(upstream=server.address) as between:
         send(between.address, between.client_context())

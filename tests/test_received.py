@@ -163,6 +163,7 @@ FLOODS = [
 
 
 @pytest.mark.parametrize("flood", FLOODS)
+@pytest.mark.slow
 def test_time_grows_with_length(flood: str) -> None:
     def lasts(octets: int) -> float:
         value = "from (" * (flood[0] != "f") + flood * (octets // len(flood))

@@ -182,6 +182,7 @@ def test_a_pcap_cut_anywhere(file: bytes) -> None:
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.slow
 def test_a_pcapng_cut_anywhere(order: str) -> None:
     file = b.pcapng(THREE, order=order) + b.simple(b.frame(b"1234"), order=order) + b.obsolete(1, b"", order=order)
     every_cut(file, 28)

@@ -58,6 +58,7 @@ def one(captures: Path) -> smtplab.Session:
 
 
 @pytest.mark.parametrize("path", EACH_SMALL)
+@pytest.mark.slow
 def test_every_capture_ends_and_every_reply_is_accounted_for(path: Path, server: Any) -> None:
     played = opened(path).replay(to=server, timeout=10, progress=False)
     sessions, rows = played.sessions, played.exchanges
@@ -168,6 +169,7 @@ def test_lines_are_rewritten(one: smtplab.Session, captures: Path, server: Any) 
     assert int(fresh.capture.transactions.declared_size.iloc[0]) == int(message["size"])
 
 
+@pytest.mark.slow
 def test_pace(captures: Path, server: Any) -> None:
     slow = opened(captures / "slow-client.pcap").session(0)
     took = [
@@ -184,6 +186,7 @@ def test_pace(captures: Path, server: Any) -> None:
 
 
 @pytest.mark.parametrize("name", ["auth-plain", "auth-login", "auth-cram-md5", "auth-plain-empty-initial"])
+@pytest.mark.slow
 def test_logins_are_computed_anew(captures: Path, name: str) -> None:
     session = opened(captures / f"{name}.pcap").session(0)
     with smtplab.serve(auth={"eve": "opensesame"}) as server:
@@ -264,6 +267,7 @@ def test_what_differs_is_told_by_meaning(one: smtplab.Session, captures: Path) -
         ("content octets=10 reset", "connection"),
     ],
 )
+@pytest.mark.slow
 def test_a_server_that_fails(one: smtplab.Session, faults: str, words: str) -> None:
     with smtplab.serve(faults=faults) as server:
         played = one.replay(to=server, timeout=1)
@@ -285,6 +289,7 @@ def test_data_refused_and_data_accepted(one: smtplab.Session, captures: Path) ->
 
 
 @pytest.mark.parametrize("said", [b"x" * (2 << 20), b"250 a\r\n" * 5000, b"\0\xff\r\n" * 2000, b"", b"220-"])
+@pytest.mark.slow
 def test_a_hostile_server(one: smtplab.Session, said: bytes) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
@@ -350,6 +355,7 @@ def test_a_load_of_a_thousand_sessions_loses_nothing(captures: Path, server: Any
 
 
 @pytest.mark.filterwarnings("error::ResourceWarning")
+@pytest.mark.slow
 def test_nothing_is_left_behind(one: smtplab.Session, server: Any) -> None:
     before = threading.active_count()
     for _ in range(3):

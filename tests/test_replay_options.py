@@ -42,6 +42,7 @@ def one(captures: Path) -> smtplab.Session:
         ({"colour": 1}, "no option colour"), ({"times": 0}, "times=0"), ({"at_once": 5000}, "at_once=5000"),
     ],
 )  # fmt: skip
+@pytest.mark.slow
 def test_bad_options_are_told_in_a_line(one: smtplab.Session, options: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=re.escape(words)):
         one.replay(to=("127.0.0.1", 1), **options)

@@ -28,6 +28,7 @@ def opened(path: Path) -> smtplab.Capture:
 
 
 @pytest.mark.parametrize("path", EACH_SMALL)
+@pytest.mark.slow
 def test_the_recorded_client_hears_from_the_recorded_server_what_it_had_heard(path: Path) -> None:
     for session in list(opened(path))[:4]:
         with session.serve(timeout=10) as server:

@@ -81,6 +81,7 @@ def test_hostile_hops_are_text() -> None:
     assert "\u202e" not in svg
 
 
+@pytest.mark.slow
 def test_delays_of_many_messages() -> None:
     chart = hops(dated("22:12:00 +0000", "22:13:00 +0000", "22:10:00 +0000"))
     assert repr(chart) == "Delays of 2 hops: longest h3 with 3 min 20 s at the median, 1 clock jump"

@@ -179,6 +179,7 @@ def without(said: Conversation, *lost: int) -> Capture:
     return quietly(pcap([record for n, record in enumerate(said.records) if n not in lost]))
 
 
+@pytest.mark.slow
 def test_whichever_packet_of_a_login_is_lost_its_password_names_nobody() -> None:
     for prompts in (("VXNlcm5hbWU6", "UGFzc3dvcmQ6"), ("Benutzer", "Kennwort")):
         said = talk(
@@ -210,6 +211,7 @@ def test_whichever_packet_of_a_login_is_lost_its_password_names_nobody() -> None
     ],
 )
 @pytest.mark.parametrize("code", [None, 235, 500])
+@pytest.mark.slow
 def test_lines_that_were_passed_over_behind_lost_octets(
     begins: str, missing: int, goes_on: str, code: int | None, secrets: bool
 ) -> None:

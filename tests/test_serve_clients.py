@@ -82,6 +82,7 @@ def test_curl_is_refused_as_the_fault_says(tmp_path: Path) -> None:
 
 @pytest.mark.needs_tshark
 @pytest.mark.parametrize("tls", ["starttls", "implicit"])
+@pytest.mark.slow
 def test_tshark_reads_what_was_saved_and_what_was_encrypted(tls: str, tmp_path: Path) -> None:
     with serve(tls=tls) as server, proxy(upstream=server.address) as between:
         context = between.client_context()

@@ -326,6 +326,7 @@ def test_what_cannot_be_listened_on_is_one_line() -> None:
         serve(auth=USERS, mechanisms=["NTLM"])
 
 
+@pytest.mark.slow
 def test_a_client_that_never_reads_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tapped, "UNREAD_SECONDS", 0.5)
     with serve(timeout=0.5) as server, socket.create_connection(server.address) as client:
@@ -338,6 +339,7 @@ def test_a_client_that_never_reads_is_given_up(monkeypatch: pytest.MonkeyPatch) 
         assert not server._taps
 
 
+@pytest.mark.slow
 def test_nothing_is_left_behind() -> None:
     with serve() as server:  # what is loaded once is loaded
         smtplib.SMTP(*server.address).quit()

@@ -89,6 +89,7 @@ def test_every_nth_recipient_and_only_some() -> None:
     assert [line[:3] for line in said] == ["250", "250", "550", "452", "250", "550"]
 
 
+@pytest.mark.slow
 def test_greylisting_lets_in_who_comes_again() -> None:
     with serve(faults="rcpt greylist=0.8") as server:
         with RawClient(server.address) as client:

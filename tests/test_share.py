@@ -56,6 +56,7 @@ def assert_same(one: Capture, other: Capture) -> None:
 
 
 @pytest.mark.parametrize("path", EACH)
+@pytest.mark.slow
 def test_what_is_exported_has_equal_frames(path: Path, tmp_path: Path) -> None:
     capture = shipped(path)
     capture.to_pcapng(tmp_path / "out.pcapng")
@@ -81,6 +82,7 @@ def test_records_are_those_of_the_file(captures: Path, tmp_path: Path) -> None:
 @pytest.mark.needs_tshark
 @pytest.mark.parametrize("anonymize", [False, True])
 @pytest.mark.parametrize("name", ["one-mail.pcap", "ipv6.pcap", "vlan.pcap", "starttls-auth-embedded-keys.pcapng"])
+@pytest.mark.slow
 def test_wireshark_opens_it(name: str, anonymize: bool, captures: Path, tmp_path: Path) -> None:
     path = tmp_path / "out.pcapng"
     capture = smtplab.open(captures / name)
@@ -226,6 +228,7 @@ def test_times_before_1970_and_far_off(tmp_path: Path) -> None:
         assert_same(capture, smtplab.open(tmp_path / "out.pcapng"))
 
 
+@pytest.mark.slow
 def test_a_file_that_ends_early_is_exported_to_its_end(captures: Path, tmp_path: Path) -> None:
     """The last record is cut; beside another file its octets are not filled up from the room between."""
     octets = (captures / "one-mail.pcap").read_bytes()

@@ -254,6 +254,7 @@ def test_a_compressed_stream_cut_anywhere_gives_what_came_before(kind: str) -> N
 
 
 @pytest.mark.parametrize("kind", COMPRESSORS)
+@pytest.mark.slow
 def test_a_damaged_stream_gives_what_came_before(kind: str) -> None:
     octets = b.pcap((b.START, b.frame(os.urandom(350).hex().encode())) for _ in range(2100))
     packed = bytearray(COMPRESSORS[kind](octets))
@@ -271,6 +272,7 @@ def test_a_damaged_stream_gives_what_came_before(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", COMPRESSORS)
+@pytest.mark.slow
 def test_any_octet_of_a_compressed_capture_may_be_wrong(kind: str) -> None:
     packed = COMPRESSORS[kind](MAIL)
     for at in range(len(packed)):

@@ -116,6 +116,7 @@ def ways(session: Session) -> list[str]:
 
 
 @pytest.mark.parametrize("leaving", [(), ("C: QUIT",), ("C: QUIT", "S: 221 bye")])
+@pytest.mark.slow
 def test_what_nobody_answered_is_not_said_to_be_done(leaving: tuple[str, ...]) -> None:
     """The client waits for the reply to its final dot, or leaves: whether the mail was taken is not known."""
     said = (*HELLO, *ENVELOPE, *GO, CONTENT)

@@ -35,6 +35,7 @@ def assert_equal(one: Capture, other: Capture) -> None:
 
 
 @pytest.mark.parametrize("name", [one for one in EACH if one.id in NAMES])
+@pytest.mark.slow
 def test_what_is_read_back_is_equal(name: Path, tmp_path: Path) -> None:
     capture = shipped(name)
     capture.to_parquet(tmp_path / "frames")

@@ -95,6 +95,7 @@ def test_what_is_not_known_is_not_told(sent: tuple[tuple[str, int, bytes], ...])
     assert told(smtplab.open(pcap(packets(*sent)))) == []
 
 
+@pytest.mark.slow
 def test_sessions_are_none_of_them(captures: Path) -> None:
     for path in sorted(captures.glob("*.pcap*")):
         if path.name not in ("cut-packets.pcap", "lossy.pcap", "one-direction.pcap", "starts-in-mid-session.pcap"):

@@ -76,6 +76,7 @@ CLEAR = said(smtplab.open(talk(*OPEN, *MAILS).pcap()))
 
 
 @pytest.mark.parametrize("ways", WAYS.values(), ids=WAYS)
+@pytest.mark.slow
 def test_what_was_sealed_is_read_as_if_it_had_been_in_clear(ways: Ways, tmp_path: Path) -> None:
     capture = opened(sealed(*OPEN, "TLS", *MAILS, ways=ways), tmp_path)
     assert said(capture) == CLEAR
@@ -89,6 +90,7 @@ def test_what_was_sealed_is_read_as_if_it_had_been_in_clear(ways: Ways, tmp_path
 
 
 @pytest.mark.parametrize("version", ["1.3", "1.2", "1.0"])
+@pytest.mark.slow
 def test_records_are_cut_anywhere(version: str, tmp_path: Path) -> None:
     for piece in (1, 7, 100):
         assert said(opened(sealed(*OPEN, "TLS", *MAILS, ways=Ways(version), piece=piece), tmp_path)) == CLEAR
@@ -171,6 +173,7 @@ def test_renegotiation_is_noticed(tmp_path: Path) -> None:
         ("1.0", "AES128-SHA", False),
     ],
 )
+@pytest.mark.slow
 def test_without_any_one_packet_no_row_is_invented(version: str, suite: str, exact: bool, tmp_path: Path) -> None:
     one = sealed(*OPEN, "TLS", *MAILS, ways=Ways(version, suite))
     truth = opened(one, tmp_path)
@@ -290,6 +293,7 @@ def test_the_key_log_that_the_environment_names(tmp_path: Path, monkeypatch: pyt
 # --- hostile records
 
 
+@pytest.mark.slow
 def test_records_with_lengths_that_lie(tmp_path: Path) -> None:
     one = sealed(*OPEN, "TLS", *MAILS)
     chance = random.Random(5)
@@ -396,6 +400,7 @@ def test_shipped_captures_with_keys(path: Path, tmp_path: Path) -> None:
     assert again.commands.line.to_list() == capture.commands[capture.commands.session.isin(chosen)].line.to_list()
 
 
+@pytest.mark.slow
 def test_conversion_in_pieces_gives_the_same(captures: Path, tmp_path: Path) -> None:
     path = captures / "two-hundred-sessions.pcap.gz"
     whole = shipped(path, KEYED[path])

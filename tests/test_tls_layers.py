@@ -45,6 +45,7 @@ def test_ja4_is_that_of_its_makers_example() -> None:
 
 @pytest.mark.needs_tshark
 @pytest.mark.parametrize("name", ["starttls.pcapng", "implicit-tls.pcap", "starttls-auth-embedded-keys.pcapng"])
+@pytest.mark.slow
 def test_tshark_makes_the_same_fingerprints(name: str, captures: Path) -> None:
     fields = [word for one in ("ja3", "ja3s") for word in ("-e", f"tls.handshake.{one}")]
     command = ["tshark", "-r", str(captures / name), "-Y", "tls.handshake", "-T", "fields", *fields]
@@ -54,6 +55,7 @@ def test_tshark_makes_the_same_fingerprints(name: str, captures: Path) -> None:
 
 @pytest.mark.needs_tshark
 @pytest.mark.parametrize("name", ["starttls", "implicit-tls", "starttls-injection"])
+@pytest.mark.slow
 def test_tshark_reads_the_same_commands_with_the_same_keys(name: str, captures: Path) -> None:
     (path,) = captures.glob(f"{name}.pcap*")
     log = captures / f"{name}.keys"

@@ -50,6 +50,7 @@ def test_plain_unless_asked(name: str) -> None:
 
 @given(st.lists(st.text(max_size=150) | st.binary(max_size=150), min_size=1, max_size=4))
 @settings(max_examples=25)
+@pytest.mark.slow
 def test_hostile_text_is_text(lines: list[str | bytes]) -> None:
     talk = hand.Talk()
     for line in lines:

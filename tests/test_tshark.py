@@ -138,6 +138,7 @@ def both(request: pytest.FixtureRequest) -> tuple[str, Capture, Witness]:
     return request.param.name, shipped(request.param, secrets=True), witnessed(request.param)
 
 
+@pytest.mark.slow
 def test_packets_are_the_same(both: tuple[str, Capture, Witness]) -> None:
     _, capture, witness = both
     assert set(capture.packets.frame) <= set(witness.packets)

@@ -90,6 +90,7 @@ def test_evidence_is_bounded() -> None:
 
 @given(some.lists(some.tuples(some.integers(0, 40), some.integers(1, 12), some.booleans()), max_size=25))
 @settings(max_examples=60, deadline=None)
+@pytest.mark.slow
 def test_a_packet_conflicts_where_an_octet_of_it_is_not_the_one_read(pieces: list[tuple[int, int, bool]]) -> None:
     text = (b"NOOP " + b"x" * 40) * 2
     made = talk(*HELLO)
@@ -154,6 +155,7 @@ def test_a_capture_cut_anywhere_is_one_capture(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+@pytest.mark.slow
 def test_three_files_in_any_order(order: tuple[int, ...], tmp_path: Path) -> None:
     one = talk(*HELLO, *ENVELOPE, *GO, CONTENT, "S: 250 ok", *QUIT).records
     two = talk(*HELLO, *ENVELOPE, "C: RSET", "S: 250 ok", *QUIT, client=40001).records

@@ -50,6 +50,7 @@ def test_a_view_of_a_session_is_readable(kind: str, name: str, theme: str) -> No
 
 @pytest.mark.parametrize("capture", ["one-mail.pcap", "recipients-one-refused.pcap", "one-direction.pcap", "lmtp.pcap"])
 @pytest.mark.parametrize("kind", OF_MANY)
+@pytest.mark.slow
 def test_a_view_of_many_sessions_counts_what_the_frames_say(kind: str, capture: str, captures: Path) -> None:
     cap = smtplab.open(captures / capture)
     chart = OF_MANY[kind](cap)

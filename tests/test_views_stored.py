@@ -16,6 +16,7 @@ def steps(picture: Drawing) -> list[str]:
 
 
 @pytest.mark.parametrize("name", ["three-mails.pcap", "starttls-without-keys.pcap", "lossy.pcap"])
+@pytest.mark.slow
 def test_views_from_parquet_are_those_of_the_capture(name: str, captures: Path, tmp_path: Path) -> None:
     cap = smtplab.open(captures / name)
     cap.to_parquet(tmp_path / "frames")

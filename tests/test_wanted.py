@@ -45,6 +45,7 @@ def within(network: str) -> Callable[[str], bool]:
 
 
 @pytest.mark.parametrize("limits", ["host", "hosts", "network", "port", "start", "end", "span", "all"])
+@pytest.mark.slow
 def test_frames_are_those_of_choosing_afterwards(limits: str, whole: Capture, captures: Path) -> None:
     s = whole.sessions
     one, other, server = s.client[3], s.client[50], s.server[0]

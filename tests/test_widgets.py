@@ -39,6 +39,7 @@ def test_scripts_have_no_way_to_markup_and_ask_nobody() -> None:
 
 @pytest.mark.parametrize("kind", DRAWN)
 @pytest.mark.parametrize("name", hand.SESSIONS)
+@pytest.mark.slow
 def test_every_picture_of_a_session_becomes_a_widget(kind: str, name: str) -> None:
     picture: Drawing = DRAWN[kind](hand.SESSIONS[name]())
     view = picture.interact()
