@@ -3,7 +3,7 @@
 #   make lab     the notebooks, in JupyterLab
 #   make demo    the same job in the terminal
 #   make test    every check and every test
-#   make fast    the tests that take less than a few seconds each
+#   make fast    the tests without the slow ones, in some two minutes
 #   make lint    the checks alone: style, layout, types
 #   make fuzz    mutated captures are read for MINUTES (10); a fault prints its seed and keeps the file in fuzz/
 #   make bench   how fast the readers are on this machine, beside other tools too, and what they find where packets are missing
