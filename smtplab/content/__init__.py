@@ -1,1 +1,1 @@
-"""What is inside a message: header fields and their decoding. Imports no pandas, no sockets."""
+"""What is inside a message: header fields, MIME parts, and files encoded in texts. Imports no pandas, no sockets."""

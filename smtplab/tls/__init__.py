@@ -1,1 +1,1 @@
-"""What TLS shows in clear: the two hellos. Imports no pandas, no sockets."""
+"""TLS: what it shows in clear, and what went through it where its keys are at hand. Imports no pandas, no sockets."""
