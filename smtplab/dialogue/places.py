@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from smtplab.capture.ahead import LINE, fetch_all
 from smtplab.capture.layout import FOLLOWING, LENGTH, PACKET, POS
 from smtplab.dialogue import state as st
 from smtplab.kernels import Buffer, Column, Flags, Table, entry, kernel
@@ -11,6 +12,7 @@ from smtplab.kernels import Buffer, Column, Flags, Table, entry, kernel
 CR, LF, DOT, TAB = 13, 10, 46, 9
 PIECE_SEGMENT, PIECE_POS, PIECE_RAW, PIECE_UNDO = range(4)
 PIECE_FIELDS = 4
+ROWS = 8  # so many later is the line whose octets are asked for
 
 
 @kernel
@@ -64,6 +66,8 @@ def gather(
     `odd` has an item an octet's value; `dirty` is 1 where a row has octets whose item is 1.
     """
     for i in range(len(segment)):
+        if i + ROWS < len(segment):
+            fetch_all(buf, pos[i + ROWS], 2 * LINE)
         found = 0
         dirty[i] = 0
         left = octets[i]
