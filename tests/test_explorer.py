@@ -53,6 +53,11 @@ def test_one_choice_moves_every_view(captures: Path) -> None:
         explorer.show("x")
 
 
+def test_what_was_opened_is_named(captures: Path) -> None:
+    both = smtplab.open([captures / "one-mail.pcap", captures / "three-mails.pcap"])
+    assert both.explore().note.value.startswith("2 captures, session 0: 192.0.2.7 to ")
+
+
 def test_cells_stand_under_their_columns(captures: Path) -> None:
     explorer = smtplab.open(captures / "one-mail.pcap").explore()
     cells = dict(zip(explorer.table.columns, explorer.table.rows[0], strict=True))
@@ -72,6 +77,7 @@ def test_another_capture_or_one_line_that_says_why_not(captures: Path, tmp_path:
     assert explorer.file.options == (str(tmp_path / "notes.pcap"),)
     explorer.file.value = str(captures / "three-mails.pcap")
     assert "three-mails" in explorer.capture.files[0]
+    assert explorer.note.value.startswith("three-mails.pcap, session 0: ")
     assert explorer.session.session == 0
     assert repr(explorer.views["ladder"]) == repr(explorer.session.ladder())
 

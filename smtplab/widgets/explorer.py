@@ -123,7 +123,7 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
             self.player.show(*_steps(chosen))
         row = chosen.row
         self._say(
-            f"Session {session}: {one_line(word(row['client']), 60)} to {one_line(word(row['server']), 60)}, "
+            f"{self._of}, session {session}: {one_line(word(row['client']), 60)} to {one_line(word(row['server']), 60)}, "
             f"{word(row['outcome'])}"
         )
         if self.table.selected != session:
@@ -190,6 +190,12 @@ class Explorer(widgets.VBox):  # type: ignore[misc]
     def _follow(self, change: Any) -> None:
         if not self._busy:
             self.selected = change["new"]
+
+    @property
+    def _of(self) -> str:
+        """What is being looked at, in a word or two."""
+        files = self.capture.files
+        return one_line(Path(files[0]).name, 60) if len(files) == 1 else counted(len(files), "capture")
 
     def _draw(self) -> None:
         """Draw the view that is seen, where it does not show this session yet."""
