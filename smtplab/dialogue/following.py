@@ -217,9 +217,12 @@ def finished(packets: Packets, segments: NDArray[np.int64], again: NDArray[np.in
 
 def spoken(command: NDArray[np.int64] | Rows) -> Integers:
     """Octets of each command's line with its end, a chunk and what XEXCH50 announced left out; 1 for the dot of a DATA-END."""
-    verb, octets = command[st.VERB], command[st.OCTETS]
-    octets = np.where((verb == BDAT) | (verb == XEXCH50), octets - command[st.BODY_RAW], octets)
-    return np.where((verb == DATA_END) & (command[st.BODY_SEGMENT] >= 0), 1, octets)
+    verb, octets = command[st.VERB], command[st.OCTETS].copy()
+    carries = np.flatnonzero((verb == BDAT) | (verb == XEXCH50))
+    octets[carries] -= command[st.BODY_RAW][carries]
+    ends = np.flatnonzero(verb == DATA_END)
+    octets[ends[command[st.BODY_SEGMENT][ends] >= 0]] = 1
+    return octets
 
 
 def gathered(

@@ -165,10 +165,9 @@ class Lines:
     def transaction_of(self) -> Integers:
         """Of each command, the row of its transaction, -1 none."""
         number = self.transaction
-        if not len(self.opened):
-            return np.full(len(number), -1, np.int64)
-        rows = np.searchsorted(self.opened, np.arange(len(number)), side="right") - 1
-        return np.where(number > 0, rows, -1)
+        opens = np.zeros(len(number), np.int64)
+        opens[self.opened] = 1
+        return np.where(number > 0, np.cumsum(opens) - 1, -1)
 
 
 def filled(pattern: bytes, size: int) -> bytes:
