@@ -132,10 +132,10 @@ def _by_tables(head: bytes) -> str | None:
 @functools.cache
 def _tables() -> list[tuple[int, int, dict[bytes, str]]]:
     """puremagic's beginnings by offset and size; loaded at the first file that is no text."""
-    import puremagic
+    from puremagic.main import magic_header_array  # where 1.30 (Python 3.11) and 2 (3.12 and later) both have them
 
     tables: dict[tuple[int, int], dict[bytes, str]] = {}
-    for one in puremagic.magic_header_array:
+    for one in magic_header_array:
         if len(one.byte_match) >= _SHORTEST and one.mime_type:
             tables.setdefault((one.offset, len(one.byte_match)), {}).setdefault(one.byte_match, one.mime_type)
     return [(offset, size, names) for (offset, size), names in sorted(tables.items())]
