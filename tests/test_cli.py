@@ -17,8 +17,10 @@ from speaking import EACH
 import smtplab
 from smtplab import lab
 from smtplab.cli import GOOD, INTERRUPTED, MISUSED, NOTHING, UNREADABLE, main
+from smtplab.cli.explore import environment
 from smtplab.cli.terminal import Terminal, columns_of, cut, safe
 from smtplab.schema import FRAMES
+from smtplab.widgets.explorer import explore_asked
 
 ESCAPE = "\x1b"
 FIRST_START = re.compile("compiling its readers once")  # said once a machine, before whichever test comes first
@@ -110,6 +112,27 @@ def test_transcript_masks_secrets(captures: Path, capsys: pytest.CaptureFixture[
 def test_transcript_of_a_session_that_is_not_there(captures: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["transcript", str(captures / "one-mail.pcap"), "7"]) == NOTHING
     assert lines_of(capsys) == ([], ["smtplab: one-mail.pcap: no session 7; it has 0 to 0"])
+
+
+def test_a_key_log_opens_what_was_said_under_tls(
+    captures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, keys = str(captures / "implicit-tls.pcap"), str(captures / "implicit-tls.keys")
+    assert main(["transcript", path, "--keylog", keys]) == GOOD
+    assert any("C: mail FROM:<pat@example.test>" in line for line in lines_of(capsys)[0])
+    assert main(["transcript", path]) == GOOD
+    assert not any(" C: " in line for line in lines_of(capsys)[0])
+    assert main(["summary", path, "--keylog", keys]) == GOOD
+    assert main(["export", path, "--keylog", keys, "--messages", str(tmp_path / "mails")]) == GOOD
+    assert len(list((tmp_path / "mails").iterdir())) == 1
+    monkeypatch.setattr("gc.freeze", lambda: None)  # of the page's own process
+    for name, value in environment([path], keys).items():
+        monkeypatch.setenv(name, value)
+    assert explore_asked().session.row.decrypted
+    capsys.readouterr()
+    for command in ("summary", "transcript", "explore"):
+        assert main([command, path, "--keylog", str(tmp_path / "none")]) == UNREADABLE
+        assert lines_of(capsys)[1] == [f"smtplab: {tmp_path / 'none'}: no such file: expected a TLS key log"]
 
 
 def test_limits_choose_sessions(captures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

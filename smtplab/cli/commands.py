@@ -20,7 +20,7 @@ def _open(files: list[str], arguments: argparse.Namespace) -> Capture:
     asked = {"ports": arguments.port, "hosts": arguments.host, "start": arguments.start, "end": arguments.end}
     limits = {name: value for name, value in asked.items() if value is not None}
     try:
-        return smtplab.open(files[0] if len(files) == 1 else list(files), **limits)
+        return smtplab.open(files[0] if len(files) == 1 else list(files), keylog=arguments.keylog, **limits)
     except smtplab.CaptureError:
         raise
     except ValueError as error:
@@ -117,12 +117,11 @@ def explore(arguments: argparse.Namespace) -> int:
     if "-" in arguments.files:
         raise Misused("explore reads files, not standard input")
     files: list[str] = arguments.files
-    with smtplab.open(
-        files[0] if len(files) == 1 else files
-    ) as capture:  # what is wrong with it is said here, not in the browser
+    # What is wrong with it is said here, not in the browser.
+    with smtplab.open(files[0] if len(files) == 1 else files, keylog=arguments.keylog) as capture:
         if not _any(capture, files):
             return NOTHING
-    return run(files, browser=not arguments.no_browser, theme=arguments.theme)
+    return run(files, browser=not arguments.no_browser, theme=arguments.theme, keylog=arguments.keylog)
 
 
 def lab(arguments: argparse.Namespace) -> int:
