@@ -158,12 +158,18 @@ def parser() -> argparse.ArgumentParser:
     )
     target.add_argument("--parts", metavar="FOLDER", help="write the files that came in mails instead")
     target.add_argument("--messages", metavar="FOLDER", help="write the mails instead, as .eml files")
-    one.add_argument("--format", choices=["parquet", "csv", "jsonl"], default="parquet", help="default: parquet")
     one.add_argument(
-        "--session", type=int, action="append", metavar="N", help="only session N; may be given more than once"
+        "--format", choices=["parquet", "csv", "jsonl"], default="parquet", help="of --to (default: parquet)"
     )
     one.add_argument(
-        "--anonymize", action="store_true", help="without names, addresses, secrets and texts: to be shown"
+        "--session",
+        type=int,
+        action="append",
+        metavar="N",
+        help="of --pcapng: only session N; may be given more than once",
+    )
+    one.add_argument(
+        "--anonymize", action="store_true", help="of --pcapng: without names, addresses, secrets and texts, to be shown"
     )
     keys(one)
     limits(one)
