@@ -56,6 +56,19 @@ def test_what_is_read_names_each_rule_of_findings() -> None:
     assert sorted(named) == sorted(rules())
 
 
+def test_what_is_read_names_each_defect_of_parts() -> None:
+    page = (
+        (REPOSITORY / "notebooks/what-is-read.md")
+        .read_text()
+        .split("The names that stand in `defects`")[1]
+        .split("\n\n")[0]
+    )
+    code = "".join(path.read_text() for path in (REPOSITORY / "smtplab/content").glob("*.py"))
+    defects = set(re.findall(r"""^[A-Z_]+ = \(?\s*"([a-z0-9]+(?:-[a-z0-9]+)+)\"""", code, re.M)) | set(DEFECTS)
+    assert len(defects) > 40
+    assert defects <= set(re.findall("`([a-z0-9-]+)`", page))
+
+
 def rules() -> set[str]:
     """Every rule, by the sources: words with hyphens in them are rules there, defects of parts, or signs of envelopes."""
     sources = [*(REPOSITORY / "smtplab/findings").glob("*.py"), REPOSITORY / "smtplab/frames/reading.py"]
