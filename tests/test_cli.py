@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from builders import pcap
 from speaking import EACH
 
 import smtplab
@@ -19,6 +20,8 @@ from smtplab import lab
 from smtplab.cli import GOOD, INTERRUPTED, MISUSED, NOTHING, UNREADABLE, main
 from smtplab.cli.explore import environment
 from smtplab.cli.terminal import Terminal, columns_of, cut, safe
+from smtplab.frames import unread
+from smtplab.frames.reading import Reading
 from smtplab.schema import FRAMES
 from smtplab.widgets.explorer import explore_asked
 
@@ -218,6 +221,26 @@ def test_export(form: str, captures: Path, tmp_path: Path, capsys: pytest.Captur
     _, errors = lines_of(capsys)
     assert len(errors) == 1
     assert "is there already" in errors[0]
+
+
+def test_export_of_what_is_large_reads_it_in_pieces(
+    captures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unread, "LARGE", 1000)
+    monkeypatch.setattr(Reading, "of", lambda *_, **__: pytest.fail("read as a whole"))
+    assert main(["export", str(captures / "three-mails.pcap"), "--to", str(tmp_path / "frames")]) == GOOD
+    assert f"{tmp_path / 'frames' / 'messages.parquet'}  3 rows" in lines_of(capsys)[0]
+    monkeypatch.undo()
+    assert len(smtplab.open(tmp_path / "frames").messages) == 3
+
+
+def test_export_of_no_session_keeps_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "none.pcap"
+    path.write_bytes(pcap([]))
+    for form in ("parquet", "csv"):
+        assert main(["export", str(path), "--to", str(tmp_path / "frames"), "--format", form]) == NOTHING
+        assert lines_of(capsys) == ([], ["smtplab: none.pcap: no SMTP in it"])
+        assert not (tmp_path / "frames").exists()
 
 
 def test_export_of_packets(captures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

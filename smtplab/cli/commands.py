@@ -89,6 +89,11 @@ def export(arguments: argparse.Namespace) -> int:
         raise Misused("where to? the name is empty")
     files = [arguments.file]
     with _open(files, arguments) as capture:
+        if arguments.to is not None and arguments.format == "parquet":
+            written = list(write(capture, Path(arguments.to), arguments.format))
+            for path, rows in written:
+                print(f"{path}  {count(rows, 'row')}")
+            return GOOD if written or _any(capture, files) else NOTHING
         if not _any(capture, files):
             return NOTHING
         if arguments.packets is not None:
