@@ -7,6 +7,7 @@
 #   make lint    the checks alone: style, layout, types
 #   make fuzz    mutated captures are read for MINUTES (10); a fault prints its seed and keeps the file in fuzz/
 #   make bench   how fast the readers are on this machine, beside other tools too, and what they find where packets are missing
+#   make clean   removes what the others made
 #
 # Another Python than python3:  make test PYTHON=python3.12
 

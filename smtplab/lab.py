@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 FIRST = "notebooks/00-start-here.ipynb"
-# The variable that names the captures for the page of `smtplab explore`, as a JSON list: a path is never pasted into code.
+# The variable that names captures and key log for the page of `smtplab explore`, as JSON: a path is never pasted into code.
 ASKED = "SMTPLAB_EXPLORE"
 # JupyterLab looks into `labconfig` there for what its settings are where a reader chose none.
 SETTINGS = Path(__file__).parent / "cli" / "page"

@@ -12,13 +12,18 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from builders import pcap
 from speaking import EACH
 
 import smtplab
 from smtplab import lab
 from smtplab.cli import GOOD, INTERRUPTED, MISUSED, NOTHING, UNREADABLE, main
+from smtplab.cli.explore import environment
 from smtplab.cli.terminal import Terminal, columns_of, cut, safe
+from smtplab.frames import unread
+from smtplab.frames.reading import Reading
 from smtplab.schema import FRAMES
+from smtplab.widgets.explorer import explore_asked
 
 ESCAPE = "\x1b"
 FIRST_START = re.compile("compiling its readers once")  # said once a machine, before whichever test comes first
@@ -112,6 +117,27 @@ def test_transcript_of_a_session_that_is_not_there(captures: Path, capsys: pytes
     assert lines_of(capsys) == ([], ["smtplab: one-mail.pcap: no session 7; it has 0 to 0"])
 
 
+def test_a_key_log_opens_what_was_said_under_tls(
+    captures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, keys = str(captures / "implicit-tls.pcap"), str(captures / "implicit-tls.keys")
+    assert main(["transcript", path, "--keylog", keys]) == GOOD
+    assert any("C: mail FROM:<pat@example.test>" in line for line in lines_of(capsys)[0])
+    assert main(["transcript", path]) == GOOD
+    assert not any(" C: " in line for line in lines_of(capsys)[0])
+    assert main(["summary", path, "--keylog", keys]) == GOOD
+    assert main(["export", path, "--keylog", keys, "--messages", str(tmp_path / "mails")]) == GOOD
+    assert len(list((tmp_path / "mails").iterdir())) == 1
+    monkeypatch.setattr("gc.freeze", lambda: None)  # of the page's own process
+    for name, value in environment([path], keys).items():
+        monkeypatch.setenv(name, value)
+    assert explore_asked().session.row.decrypted
+    capsys.readouterr()
+    for command in ("summary", "transcript", "explore"):
+        assert main([command, path, "--keylog", str(tmp_path / "none")]) == UNREADABLE
+        assert lines_of(capsys)[1] == [f"smtplab: {tmp_path / 'none'}: no such file: expected a TLS key log"]
+
+
 def test_limits_choose_sessions(captures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = captures / "vrfy-expn-help-noop.pcap"
     sessions = smtplab.open(path).sessions
@@ -195,6 +221,26 @@ def test_export(form: str, captures: Path, tmp_path: Path, capsys: pytest.Captur
     _, errors = lines_of(capsys)
     assert len(errors) == 1
     assert "is there already" in errors[0]
+
+
+def test_export_of_what_is_large_reads_it_in_pieces(
+    captures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unread, "LARGE", 1000)
+    monkeypatch.setattr(Reading, "of", lambda *_, **__: pytest.fail("read as a whole"))
+    assert main(["export", str(captures / "three-mails.pcap"), "--to", str(tmp_path / "frames")]) == GOOD
+    assert f"{tmp_path / 'frames' / 'messages.parquet'}  3 rows" in lines_of(capsys)[0]
+    monkeypatch.undo()
+    assert len(smtplab.open(tmp_path / "frames").messages) == 3
+
+
+def test_export_of_no_session_keeps_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "none.pcap"
+    path.write_bytes(pcap([]))
+    for form in ("parquet", "csv"):
+        assert main(["export", str(path), "--to", str(tmp_path / "frames"), "--format", form]) == NOTHING
+        assert lines_of(capsys) == ([], ["smtplab: none.pcap: no SMTP in it"])
+        assert not (tmp_path / "frames").exists()
 
 
 def test_export_of_packets(captures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

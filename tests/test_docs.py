@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
 import shlex
@@ -12,7 +13,9 @@ import pytest
 
 import smtplab
 from smtplab.cli import parser
-from smtplab.schema import FRAMES
+from smtplab.findings.parts import DEFECTS
+from smtplab.frames.envelopes import SIGNS
+from smtplab.schema import FRAMES, GAP_REASON, STATUS
 from smtplab.smtp import extensions, verbs
 
 REPOSITORY = Path(__file__).parent.parent
@@ -45,6 +48,42 @@ def test_what_is_read_names_each_verb_and_parameter() -> None:
     assert {*verbs.SPOKEN, *extensions.MAIL, *extensions.RCPT} <= words
 
 
+def test_what_is_read_names_each_rule_of_findings() -> None:
+    page = (REPOSITORY / "notebooks/what-is-read.md").read_text()
+    named = re.findall(
+        r"`([a-z0-9]+(?:-[a-z0-9]+)*)`", page.split("## Findings")[1].split("\n## ")[0].partition("|---|")[2]
+    )
+    assert sorted(named) == sorted(rules())
+
+
+def test_what_is_read_names_each_defect_of_parts() -> None:
+    page = (
+        (REPOSITORY / "notebooks/what-is-read.md")
+        .read_text()
+        .split("The names that stand in `defects`")[1]
+        .split("\n\n")[0]
+    )
+    code = "".join(path.read_text() for path in (REPOSITORY / "smtplab/content").glob("*.py"))
+    defects = set(re.findall(r"""^[A-Z_]+ = \(?\s*"([a-z0-9]+(?:-[a-z0-9]+)+)\"""", code, re.M)) | set(DEFECTS)
+    assert len(defects) > 40
+    assert defects <= set(re.findall("`([a-z0-9-]+)`", page))
+
+
+def rules() -> set[str]:
+    """Every rule, by the sources: words with hyphens in them are rules there, defects of parts, or signs of envelopes."""
+    sources = [*(REPOSITORY / "smtplab/findings").glob("*.py"), REPOSITORY / "smtplab/frames/reading.py"]
+    sources += (REPOSITORY / "smtplab/capture").glob("*.py")
+    words = {
+        node.value
+        for path in sources
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant)
+    }
+    found = {word for word in words if isinstance(word, str) and re.fullmatch("[a-z0-9]+(-[a-z0-9]+)+|realigned", word)}
+    others = {*DEFECTS, *GAP_REASON, *SIGNS, *STATUS} - {rule for rule, *_ in DEFECTS.values()}
+    return found - others
+
+
 @pytest.mark.parametrize("line", shell_lines())
 def test_readme_commands_exist(line: str) -> None:
     words = shlex.split(line.rpartition("|")[2])
@@ -56,8 +95,12 @@ def test_readme_commands_exist(line: str) -> None:
 
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_local_links_lead_somewhere(name: str) -> None:
-    for target in re.findall(r"\]\(([^)#:]+)\)", (REPOSITORY / name).read_text()):
-        assert (REPOSITORY / name).parent.joinpath(target).exists(), target
+    for target, anchor in re.findall(r"\]\(([^)#:]*)(?:#([^)]*))?\)", (REPOSITORY / name).read_text()):
+        path = (REPOSITORY / name).parent.joinpath(target) if target else REPOSITORY / name
+        assert path.exists(), target
+        if anchor:
+            headings = re.findall(r"^#+ (.*)", path.read_text(), re.M)
+            assert anchor in {re.sub(r"[^\w -]", "", one).lower().replace(" ", "-") for one in headings}, anchor
 
 
 def test_each_dependency_has_its_reason() -> None:

@@ -53,6 +53,8 @@ FORBIDDEN = {
     "replay": CHARTS | WIDGETS,
     "charts": SOCKETS | WIDGETS,
     "widgets": SOCKETS,
+    "lab": CHARTS | WIDGETS,
+    "lessons": SOCKETS,
 }
 
 SOURCES = sorted(PACKAGE.rglob("*.py"))

@@ -23,6 +23,7 @@ examples
   smtplab summary mail.pcap                    what is in it: the worst first
   smtplab summary monday/*.pcap.gz             many files as one
   smtplab summary mail.pcap --host 10.0.0.0/8  only what touches these hosts
+  smtplab summary mail.pcap --keylog keys.log  what was said under TLS, too
   tcpdump -w - port 25 | smtplab summary -     from standard input
   smtplab transcript mail.pcap 3 | less -R     one conversation, line by line
   smtplab export mail.pcap --to mail/          the frames as Parquet files
@@ -116,6 +117,13 @@ def parser() -> argparse.ArgumentParser:
             name, help=sentence, description=sentence, epilog=epilog, formatter_class=plain, allow_abbrev=False
         )
 
+    def keys(of: argparse.ArgumentParser) -> None:
+        of.add_argument(
+            "--keylog",
+            metavar="FILE",
+            help="a TLS key log of the capture; keys inside of a pcapng are used by themselves",
+        )
+
     def limits(of: argparse.ArgumentParser) -> None:
         group = of.add_argument_group(
             "only sessions", "that touch what is named here; --port and --host may be given more than once"
@@ -129,14 +137,14 @@ def parser() -> argparse.ArgumentParser:
 
     one = command("summary", "What is in a capture: outcomes, findings, refusals, latencies.", SUMMARY_EPILOG)
     one.add_argument("files", nargs="+", metavar="FILE", help="pcap or pcapng, compressed or not; - is standard input")
-
+    keys(one)
     limits(one)
 
     one = command("transcript", "What was said, line by line.", TRANSCRIPT_EPILOG)
     one.add_argument("file", metavar="FILE", help="pcap or pcapng, compressed or not; - is standard input")
     one.add_argument("session", metavar="SESSION", nargs="?", type=int, help="number of the session (default: all)")
     one.add_argument("--content", action="store_true", help="the mails' content too, not only its size")
-
+    keys(one)
     limits(one)
 
     one = command(
@@ -150,20 +158,27 @@ def parser() -> argparse.ArgumentParser:
     )
     target.add_argument("--parts", metavar="FOLDER", help="write the files that came in mails instead")
     target.add_argument("--messages", metavar="FOLDER", help="write the mails instead, as .eml files")
-    one.add_argument("--format", choices=["parquet", "csv", "jsonl"], default="parquet", help="default: parquet")
     one.add_argument(
-        "--session", type=int, action="append", metavar="N", help="only session N; may be given more than once"
+        "--format", choices=["parquet", "csv", "jsonl"], default="parquet", help="of --to (default: parquet)"
     )
     one.add_argument(
-        "--anonymize", action="store_true", help="without names, addresses, secrets and texts: to be shown"
+        "--session",
+        type=int,
+        action="append",
+        metavar="N",
+        help="of --pcapng: only session N; may be given more than once",
     )
-
+    one.add_argument(
+        "--anonymize", action="store_true", help="of --pcapng: without names, addresses, secrets and texts, to be shown"
+    )
+    keys(one)
     limits(one)
 
     one = command("explore", "Sessions, ladder, states, bytes and times of a capture, in a browser.", EXPLORE_EPILOG)
     one.add_argument("files", nargs="+", metavar="FILE", help="pcap or pcapng, compressed or not")
     one.add_argument("--theme", choices=["light", "dark"], default="light", help="default: light")
     one.add_argument("--no-browser", action="store_true", help="print the address instead of opening a browser")
+    keys(one)
 
     one = command("lab", "Copy the notebooks and their captures into a folder, and open JupyterLab there.", LAB_EPILOG)
     one.add_argument("--folder", default="smtplab-lab", help="default: smtplab-lab, in the current folder")

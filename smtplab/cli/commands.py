@@ -20,7 +20,7 @@ def _open(files: list[str], arguments: argparse.Namespace) -> Capture:
     asked = {"ports": arguments.port, "hosts": arguments.host, "start": arguments.start, "end": arguments.end}
     limits = {name: value for name, value in asked.items() if value is not None}
     try:
-        return smtplab.open(files[0] if len(files) == 1 else list(files), **limits)
+        return smtplab.open(files[0] if len(files) == 1 else list(files), keylog=arguments.keylog, **limits)
     except smtplab.CaptureError:
         raise
     except ValueError as error:
@@ -89,6 +89,11 @@ def export(arguments: argparse.Namespace) -> int:
         raise Misused("where to? the name is empty")
     files = [arguments.file]
     with _open(files, arguments) as capture:
+        if arguments.to is not None and arguments.format == "parquet":
+            written = list(write(capture, Path(arguments.to), arguments.format))
+            for path, rows in written:
+                print(f"{path}  {count(rows, 'row')}")
+            return GOOD if written or _any(capture, files) else NOTHING
         if not _any(capture, files):
             return NOTHING
         if arguments.packets is not None:
@@ -117,12 +122,11 @@ def explore(arguments: argparse.Namespace) -> int:
     if "-" in arguments.files:
         raise Misused("explore reads files, not standard input")
     files: list[str] = arguments.files
-    with smtplab.open(
-        files[0] if len(files) == 1 else files
-    ) as capture:  # what is wrong with it is said here, not in the browser
+    # What is wrong with it is said here, not in the browser.
+    with smtplab.open(files[0] if len(files) == 1 else files, keylog=arguments.keylog) as capture:
         if not _any(capture, files):
             return NOTHING
-    return run(files, browser=not arguments.no_browser, theme=arguments.theme)
+    return run(files, browser=not arguments.no_browser, theme=arguments.theme, keylog=arguments.keylog)
 
 
 def lab(arguments: argparse.Namespace) -> int:

@@ -69,20 +69,27 @@ def prepare(folder: Path, port: int, token: str, theme: str) -> list[str]:
     return [sys.executable, "-m", "voila", str(folder / "explore.ipynb")]
 
 
-def environment(files: list[str]) -> dict[str, str]:
-    """The server's environment: the captures by their full paths, and where our template lies."""
+def environment(files: list[str], keylog: str | None = None) -> dict[str, str]:
+    """The server's environment: captures and key log by their full paths, and where our template lies."""
     inherited = os.environ.get("JUPYTER_PATH")
     paths = [str(TEMPLATES), *([inherited] if inherited else [])]
     # Python looks where it was started from; the server's folder is another.
     sources = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
     return os.environ | {
-        ASKED: json.dumps([str(Path(name).resolve()) for name in files]),
+        ASKED: json.dumps(
+            {
+                "files": [str(Path(name).resolve()) for name in files],
+                "keylog": str(Path(keylog).resolve()) if keylog else None,
+            }
+        ),
         "JUPYTER_PATH": os.pathsep.join(paths), "PYTHONPATH": os.pathsep.join(sources),
     }  # fmt: skip
 
 
 @contextlib.contextmanager
-def served(files: list[str], theme: str = "light") -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+def served(
+    files: list[str], theme: str = "light", keylog: str | None = None
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """The explorer's address and the process that serves it; both end with the block.
 
     Raises OSError with the server's last line where it does not start.
@@ -94,8 +101,8 @@ def served(files: list[str], theme: str = "light") -> Iterator[tuple[str, subpro
         with log.open("wb") as out:
             # In a session of its own: Ctrl-C is for this process, which then ends the server.
             server = subprocess.Popen(
-                prepare(folder, port, token, theme), cwd=folder, env=environment(files), stdin=subprocess.DEVNULL, stdout=out,
-                stderr=subprocess.STDOUT, start_new_session=os.name == "posix",
+                prepare(folder, port, token, theme), cwd=folder, env=environment(files, keylog), stdin=subprocess.DEVNULL,
+                stdout=out, stderr=subprocess.STDOUT, start_new_session=os.name == "posix",
             )  # fmt: skip
         try:
             _wait(f"http://127.0.0.1:{port}/static/", server, log)
@@ -126,12 +133,12 @@ def _wait(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
     raise OSError(f"the page could not be served: no answer in {PATIENCE:.0f} seconds")
 
 
-def run(files: list[str], *, browser: bool, theme: str) -> int:
+def run(files: list[str], *, browser: bool, theme: str, keylog: str | None = None) -> int:
     """Serve the explorer until Ctrl-C; the exit code."""
     if not available():
         complain("explore needs Voilà: pip install 'voila>=0.5.8'")
         return UNREADABLE
-    with UntilTold(), served(files, theme) as (address, server):  # the server ends with this process
+    with UntilTold(), served(files, theme, keylog) as (address, server):  # the server ends with this process
         print(f"The explorer is at {address}", flush=True)
         print("Ctrl-C ends it.", flush=True)
         if browser:

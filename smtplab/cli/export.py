@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def export(capture: Capture, folder: Path, form: str) -> Iterator[tuple[Path, int]]:
-    """Write each frame as FOLDER/NAME.FORMAT; give its path and number of rows.
+    """Write each frame as FOLDER/NAME.FORMAT; give its path and number of rows. Of a capture without a session nothing is kept.
 
     Raises FileExistsError, before anything is written, where a file of such a name is there already.
     """
@@ -32,8 +32,18 @@ def export(capture: Capture, folder: Path, form: str) -> Iterator[tuple[Path, in
         if path.exists():
             raise FileExistsError(errno.EEXIST, "is there already; name another folder with --to", str(path))
     if form == "parquet":
-        capture.to_parquet(folder)
-        yield from ((path, len(getattr(capture, name))) for name, path in targets.items() if path.exists())
+        import pyarrow.parquet as pq
+
+        made = not folder.exists()
+        capture.to_parquet(folder)  # what is large is converted in pieces: here no frame may be asked for
+        counts = {path: pq.read_metadata(path).num_rows for path in targets.values()}
+        if counts[targets["sessions"]]:
+            yield from counts.items()
+            return
+        for path in [*targets.values(), folder / "schema.json"]:
+            path.unlink()
+        if made:
+            folder.rmdir()
         return
     folder.mkdir(parents=True, exist_ok=True)
     for name, path in targets.items():

@@ -78,7 +78,9 @@ def grammar(command: Command) -> None:
 
 def _common(one: argparse.ArgumentParser) -> None:
     one.add_argument("--listen", metavar="[HOST:]PORT", default="127.0.0.1:2525", help="default: 127.0.0.1:2525")
-    one.add_argument("--save", metavar="FILE", help="write what was recorded as a pcapng file, keys included")
+    one.add_argument(
+        "--save", metavar="FILE", help="write what was recorded as a pcapng file, with the TLS keys that tell no login"
+    )
     one.add_argument("--secrets", action="store_true", help="save what AUTH sent, too, and all TLS keys")
     one.add_argument("--ca", metavar="FILE", help="write the certificate of the authority that clients need to trust")
     one.add_argument("--allow", action="append", default=[], metavar="HOST", help="a host that is not loopback")

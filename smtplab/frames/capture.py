@@ -140,7 +140,7 @@ class Capture:
         return Session(self, number)
 
     def message(self, session: int, transaction: int) -> Any:
-        """The message of one transaction, with `.bytes`, `.email`, `.hops` and `.route()`; KeyError where none was carried.
+        """The message of one transaction: `.bytes`, `.email`, `.hops`, `.route()` and `.tree()`; KeyError where none was carried.
 
         >>> import smtplab
         >>> smtplab.open("captures/one-mail.pcap").message(0, 1).email["subject"]

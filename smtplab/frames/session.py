@@ -140,8 +140,10 @@ class Session:
     def inferred(self) -> pd.DataFrame:
         """What a session under TLS was likely about, a row a turn of a side: inference from `records()`, keys or no keys.
 
-        `phase` is the likely one, `least` and `most` how many octets the turn is likely to carry, `why` what it was taken for that
-        by. What was said stands in `commands` and `phases`, where there are keys; nothing of this frame is in any other.
+        `from_client` says whose turn it is, `start` and `end` when its first and last record were whole, `frame` the packet of the
+        last, `records` how many they are. `phase` is the likely one, `least` and `most` how many octets the turn is likely to
+        carry, `why` what it was taken for that by. What was said stands in `commands` and `phases`, where there are keys; nothing
+        of this frame is in any other.
 
         >>> import smtplab
         >>> likely = smtplab.open("captures/starttls-without-keys.pcap").session(0).inferred()

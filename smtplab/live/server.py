@@ -212,7 +212,7 @@ def serve(
         are gone.
     faults
         A script of faults: a preset's name (one of `smtplab.live.presets.PRESETS`), a line, a `smtplab.live.faults.fault(...)`,
-        or a list of them.
+        a map from stages to options or replies, or a list of them.
     lmtp
         Speak LMTP (RFC 2033) instead of SMTP.
     hostname

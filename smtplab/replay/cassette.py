@@ -1,4 +1,7 @@
-"""`Cassette`: one session as turns that can be read, kept, and played again."""
+"""`Cassette`: one session as turns that can be read, kept, and played again.
+
+The form of the file: `help(smtplab.replay.schema)`; each field of it: `print(smtplab.replay.schema.document())`.
+"""
 
 from __future__ import annotations
 

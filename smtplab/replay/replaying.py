@@ -49,7 +49,7 @@ def replay(
     what
         A session, a cassette, or several: a capture stands for all of its sessions.
     to, allow
-        Host and port; loopback alone, unless `allow` names the host.
+        Host and port, "host:port", or what `smtplab.serve` gave; loopback alone, unless `allow` names the host.
     pace, jitter, seed
         "fast" (the default) waits for replies only; "recorded" takes as long between reply and command as the client did; a number
         is a factor on that, 0.5 half the waits. `jitter=0.2` lets each wait differ by chance up to 20 %; `seed` makes that chance

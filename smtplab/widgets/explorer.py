@@ -344,8 +344,9 @@ def explore_asked() -> Explorer:
     """The explorer of the captures that the environment names: the whole of the page that `smtplab explore` opens."""
     import smtplab
 
-    files = json.loads(os.environ[ASKED])
-    explorer = Explorer(smtplab.open(files[0] if len(files) == 1 else files, progress=False))
+    asked = json.loads(os.environ[ASKED])
+    files = asked["files"]
+    explorer = Explorer(smtplab.open(files[0] if len(files) == 1 else files, keylog=asked["keylog"], progress=False))
     # What was loaded by now stays as long as the page, and this process is the page's alone: to look through all of it for what
     # is not used any more would take a fifth of a second, in the midst of a click.
     gc.freeze()

@@ -48,5 +48,6 @@ QUESTIONS = (
     Question("q53", "How many octets has it, decoded?", "The column `size` of `parts`.",
         "These octets are what was sent, one by one: a hash of them is that of the file.", _first_file("size")),
     Question("q54", "How many octets of the message does it take?", "The column `encoded_size` of `parts`.",
-        "Three octets in four characters, and a line end a line: a third more, and a little.", _first_file("encoded_size")),
+        "base64 and uuencode take four characters for three octets, and a line end a line: a third more, and a little.",
+        _first_file("encoded_size")),
 )  # fmt: skip
