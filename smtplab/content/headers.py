@@ -15,7 +15,8 @@ from collections.abc import Callable
 from datetime import UTC, date, timedelta
 from typing import NamedTuple
 
-from smtplab.content.words import decoded, shown, unfolded
+from smtplab.content.parameters import value
+from smtplab.content.words import ENCODED_WORD, decoded, shown, unfolded
 
 LIMIT = 1 << 20  # octets of header that are read, 1 MiB, some 1000 times what mail has; a defect says that more came
 DATE_LIMIT = 128  # octets of a Date, three times the usual form with its comment; a longer one counts as no date
@@ -32,6 +33,9 @@ NO_EMPTY_LINE = "no-empty-line"  # a line that is no field ended the header; it 
 _FIELD = re.compile(rb"([!-9;-~\x80-\xff]++)[ \t]*+:((?:[^\n]*+\n[ \t])*+[^\n]*+)\n?")
 _EMPTY_LINE = re.compile(rb"\r*+\n")
 _UNIX_FROM = re.compile(rb">?From [^\n]*+\n")  # a mailbox file's own first line, sent along by mistake
+_UNIX_FROM_INSIDE = re.compile(
+    rb">?From \S++ ++(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) [^\n]*+\n"
+)  # with fields put before it since
 
 _DATE = re.compile(
     rb"(?:[A-Za-z]{3}, ?)?(\d\d?) (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) (\d{4}) "
@@ -96,6 +100,8 @@ def split(octets: bytes, at: int = 0, end: int | None = None, stops: Callable[[i
             return Split(fields, at, [NO_EMPTY_LINE])
         fields.append((field[1], field[2].rstrip(b"\r")))
         at = field.end()
+        if octets[at : at + 1] in b">F" and (line := _UNIX_FROM_INSIDE.match(octets, at, end)):
+            at = line.end()
     if empty := _EMPTY_LINE.match(octets, at, end):
         return Split(fields, empty.end(), [])
     if at < end:
@@ -130,12 +136,13 @@ def _start(octets: bytes, at: int) -> int:
 #   angle-addr = "<" addr-spec ">"      obs-angle-addr = "<" obs-route addr-spec ">"
 #   obs-route = obs-domain-list ":"      obs-domain-list = *(CFWS / ",") "@" domain *("," [CFWS] ["@" domain])
 #   quoted-string = DQUOTE *(qtext / quoted-pair) DQUOTE      domain-literal = "[" *dtext "]"
-# Looser: a quoted string or comment that is not closed runs to the end; a bracket that is not is an ordinary character.
+# Looser: a quoted string or comment that is not closed runs to the end; a bracket that is not is an ordinary character;
+# an encoded word may hold what it may not (RFC 2047 5), such as a comma.
 _ADDRESS_TOKEN = re.compile(
-    rb'"(?:[^"\\]++|\\.)*+"?|<(?:[^<>"]++|"(?:[^"\\]++|\\.)*+")*+>|\[[^\[\]]*+\]|\\.|[(,:;]',
+    rb'"(?:[^"\\]++|\\.)*+"?|<(?:[^<>"]++|"(?:[^"\\]++|\\.)*+")*+>|\[[^\[\]]*+\]|\\.|[(,:;]|' + ENCODED_WORD,
     re.DOTALL,
 )
-_SPECIAL = re.compile(rb'["(:;\[\\]')  # without one of these a comma is a comma
+_SPECIAL = re.compile(rb'["(:;\[\\]|=\?')  # without one of these a comma is a comma
 _COMMENT_TOKEN = re.compile(rb"\\.|[()]", re.DOTALL)
 
 
@@ -246,7 +253,7 @@ def top_fields(octets: bytes) -> TopFields:
     """
     values, headers = _plain_values(octets) or _any_values(octets)
     first = {name: given[0] for name, given in values.items() if name in _ONCE}
-    when, kind = first.get("date"), _TYPE.search(first.get("content-type", ""))
+    when, kind = first.get("date"), _TYPE.search(value(first.get("content-type", "").encode()).word)
     return TopFields(
         date=when,
         date_utc=None if when is None else date_utc(when.encode()),
@@ -260,7 +267,7 @@ def top_fields(octets: bytes) -> TopFields:
         user_agent=first.get("user-agent", first.get("x-mailer")),
         x_originating_ip=first.get("x-originating-ip"),
         received=values.get("received", []),
-        content_type=kind[0].lower() if kind else None,
+        content_type=kind[0] if kind else None,
         headers=headers,
     )
 

@@ -18,7 +18,10 @@ CONTINUATION = "bad-continuation"  # sections of RFC 2231 that do not follow eac
 # RFC 2045 5.1: content := "Content-Type" ":" type "/" subtype *(";" parameter)
 #   parameter := attribute "=" value      value := token / quoted-string
 # RFC 2231 7: attribute := section-name ["*" number] ["*"]
-# Looser: a value without quotes runs up to the semicolon, blanks and all, for that is how names of files are written by some.
+# Looser: a value without quotes runs up to the semicolon, blanks and all, for that is how names of files are written by some;
+# the word before the parameters may be missing.
+_COMMENTS = re.compile(rb"\A(?:\s*+\((?:[^()\\]++|\\.)*+\))++", re.DOTALL)
+_NO_WORD = re.compile(rb"\s*+[^\s=;\"/]++\s*+=")
 _WORD = re.compile(rb"[^;]*+")
 _PARAMETER = re.compile(
     rb';[;\s]*+(?:([^\s=;"]++)\s*+=\s*+)?+(?:"((?:[^"\\]++|\\.)*+)"?+)?+((?:[^;"]++|"(?:[^"\\]++|\\.)*+"?+)*+)',
@@ -54,10 +57,13 @@ def value(raw: bytes) -> Value:
     >>> value(b' Text/Plain; charset="utf-8"; name*0=long; name*1="er.txt"').parameters
     {'charset': b'utf-8', 'name': b'longer.txt'}
     """
-    line = unfolded(raw)
+    line = _COMMENTS.sub(b"", unfolded(raw))
+    if _NO_WORD.match(line):
+        line = b";" + line
     head = _WORD.match(line)
     assert head is not None  # it fits anything
-    word, at = head[0].strip().partition(b"(")[0].split()[:1], head.end()
+    kind, slash, subtype = head[0].partition(b"(")[0].partition(b"/")
+    word, at = (kind.rstrip() + slash + subtype.lstrip()).split()[:1], head.end()
     plain: dict[str, bytes | str] = {}
     sections: dict[str, dict[int, tuple[bytes, bool]]] = {}
     defects: set[str] = set()
@@ -79,9 +85,10 @@ def value(raw: bytes) -> Value:
         joined, whole = _joined(own)
         if not whole:
             defects.add(CONTINUATION)
-        if plain.get(key, joined) != joined and key in plain:
+        if plain.get(key, joined) != joined:
             defects.add(DUPLICATE)
-        plain[key] = joined
+        if 0 in own or key not in plain:
+            plain[key] = joined
     return Value(shown(word[0]).lower() if word else "", plain, sorted(defects))
 
 

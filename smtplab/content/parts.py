@@ -237,8 +237,8 @@ def _of_entity(entity: Entity, octets: bytes, holes: Holes, *, complete: bool, i
     if not (complete or entity.ended):  # what would have come is not known
         defects = [one for one in defects if one not in (tree.NOT_CLOSED, tree.BOUNDARY_UNUSED)]
     encoding = ENCODINGS.get(entity.encoding)
-    if encoding is None:  # with a comment or a parameter behind it, perhaps
-        encoding = ENCODINGS.get(value(entity.encoding).word.encode())
+    if encoding is None:  # in quotes, with comments, or a parameter behind it, perhaps
+        encoding = ENCODINGS.get(value(entity.encoding).word.strip('"').encode())
     if encoding is None:
         defects.append(UNKNOWN_ENCODING)
     composite = entity.split or entity.children > 0
