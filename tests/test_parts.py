@@ -194,6 +194,8 @@ def test_what_was_whole_before_the_end_was_lost_is_complete() -> None:
         (b"a/b; name=a; name*=utf-8''b", "name", "b", ["duplicate-parameter"]),
         (b"a/b; name=a; name*1=b; name*2=c", "name", "a", ["bad-continuation", "duplicate-parameter"]),
         (b"(c; name=x) a / b (d); name=a", "name", "a", []),
+        (b"a/b; boundary=c (d e); name=f (g)", "boundary", "c", []),
+        (b"a/b; boundary==_c(1)", "boundary", "=_c(1)", []),
         (b'a/b; name="=?utf-8?b?Y2Fmw6k=?="', "name", "café", []),
         (b'a/b; name="caf\xc3\xa9"', "name", "café", []),
         (b'a/b; name="caf\xe9"', "name", "caf\\xe9", []),

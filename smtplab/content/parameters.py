@@ -18,8 +18,9 @@ CONTINUATION = "bad-continuation"  # sections of RFC 2231 that do not follow eac
 # RFC 2045 5.1: content := "Content-Type" ":" type "/" subtype *(";" parameter)
 #   parameter := attribute "=" value      value := token / quoted-string
 # RFC 2231 7: attribute := section-name ["*" number] ["*"]
-# Looser: a value without quotes runs up to the semicolon, blanks and all, for that is how names of files are written by some;
-# the word before the parameters may be missing.
+# Looser: a value without quotes runs up to the semicolon, blanks and all, for that is how names of files are written by some, and
+# these may end like a comment; the word before the parameters may be missing.
+_NAMES = ("name", "filename")
 _COMMENTS = re.compile(rb"\A(?:\s*+\((?:[^()\\]++|\\.)*+\))++", re.DOTALL)
 _NO_WORD = re.compile(rb"\s*+[^\s=;\"/]++\s*+=")
 _WORD = re.compile(rb"[^;]*+")
@@ -75,6 +76,8 @@ def value(raw: bytes) -> Value:
         name = _SECTION.fullmatch(found[1].lower())
         if name is None or not (name[2] or name[3]):
             key = shown(found[1]).lower()
+            if found[2] is None and given.endswith(b")") and key not in _NAMES:
+                given = given.rpartition(b" (")[0].rstrip() or given
             if plain.setdefault(key, given) != given:
                 defects.add(DUPLICATE)
             continue
