@@ -17,7 +17,6 @@ from smtplab.content.tree import Entity, Walk, child
 UNKNOWN_ENCODING = "unknown-encoding"  # taken as it is
 NO_BLOCK = "encoded-block-missing"  # said to be uuencode or the like, and holds no such block: taken as it is
 NAMES_DIFFER = "names-differ"  # the two fields that can name a file do not agree: Content-Disposition counts
-AFTER_END = "data-after-end"  # more than blanks behind the block that it consists of
 
 # Content-Transfer-Encoding as written -> as it is called here.
 ENCODINGS = {
@@ -188,7 +187,7 @@ class _Gathering:
         part.filename = part.filename or block.filename
         part.note(block.defects)
         if text[block.end :].strip():
-            part.note([AFTER_END])
+            part.note([transfer.AFTER_END])
         self._add(part, block.inside)
 
     def _text(self, part: Part) -> None:
