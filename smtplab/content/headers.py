@@ -45,7 +45,7 @@ _MONTHS = {name: number for number, name in enumerate(b"Jan Feb Mar Apr May Jun 
 _EPOCH = date(1970, 1, 1).toordinal()
 _FIRST_YEAR, _LAST_YEAR = 1678, 2261  # whole years that int64 nanoseconds since 1970 can say
 
-_TYPE = re.compile(r'[^\s;()",<>]++')  # RFC 2045 5.1: type "/" subtype *(";" parameter)
+_TYPE = re.compile(r'[^\s;()",<>/]++/[^\s;()",<>/]++')  # RFC 2045 5.1: type "/" subtype *(";" parameter)
 
 
 class Field(NamedTuple):
@@ -95,13 +95,11 @@ def split(octets: bytes, at: int = 0, end: int | None = None, stops: Callable[[i
     end = min(last, at + LIMIT)
     at = _start(octets, at)
     fields: list[tuple[bytes, bytes]] = []
-    while field := _FIELD.match(octets, at, end):
-        if stops is not None and field[1].startswith(b"--") and stops(at):
-            return Split(fields, at, [NO_EMPTY_LINE])
+    while field := _FIELD.match(octets, at, end) or _field_behind_unix_from(octets, at, end):
+        if stops is not None and field[1].startswith(b"--") and stops(field.start()):
+            return Split(fields, field.start(), [NO_EMPTY_LINE])
         fields.append((field[1], field[2].rstrip(b"\r")))
         at = field.end()
-        if octets[at : at + 1] in b">F" and (line := _UNIX_FROM_INSIDE.match(octets, at, end)):
-            at = line.end()
     if empty := _EMPTY_LINE.match(octets, at, end):
         return Split(fields, empty.end(), [])
     if at < end:
@@ -122,6 +120,12 @@ def fields(octets: bytes) -> list[Field]:
     [Field(name='X-Note', value='café', raw=b' =?utf-8?q?caf=C3=A9?=')]
     """
     return [Field(shown(name), decoded(raw), raw) for name, raw in split(octets).fields]
+
+
+def _field_behind_unix_from(octets: bytes, at: int, end: int) -> re.Match[bytes] | None:
+    """The field behind such a line; where none follows, the line is no part of the header."""
+    line = _UNIX_FROM_INSIDE.match(octets, at, end)
+    return None if line is None else _FIELD.match(octets, line.end(), end)
 
 
 def _start(octets: bytes, at: int) -> int:
@@ -253,7 +257,7 @@ def top_fields(octets: bytes) -> TopFields:
     """
     values, headers = _plain_values(octets) or _any_values(octets)
     first = {name: given[0] for name, given in values.items() if name in _ONCE}
-    when, kind = first.get("date"), _TYPE.search(value(first.get("content-type", "").encode()).word)
+    when = first.get("date")
     return TopFields(
         date=when,
         date_utc=None if when is None else date_utc(when.encode()),
@@ -267,9 +271,15 @@ def top_fields(octets: bytes) -> TopFields:
         user_agent=first.get("user-agent", first.get("x-mailer")),
         x_originating_ip=first.get("x-originating-ip"),
         received=values.get("received", []),
-        content_type=kind[0] if kind else None,
+        content_type=_type(first.get("content-type", "")),
         headers=headers,
     )
+
+
+def _type(written: str) -> str | None:
+    """The type that a Content-Type names; the usual form, without blanks and comments, is read here."""
+    usual = _TYPE.match(written)
+    return usual[0].lower() if usual else value(written.encode()).word.strip('"') or None
 
 
 def _any_values(octets: bytes) -> tuple[dict[str, list[str]], int]:
