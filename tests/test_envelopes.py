@@ -142,6 +142,7 @@ def test_no_message_no_envelope() -> None:
         (b"Pat <x@y.test> <a@b.test>", "Pat <x@y.test>", "a@b.test"),
         (b'"a b"@c.test', "", '"a b"@c.test'),
         (b"=?utf-8?q?caf=C3=A9?= <a@b.test>", "café", "a@b.test"),
+        (b'The =?utf-8?q?caf=C3=A9_("<x>?= <a@b.test>', 'The café ("<x>', "a@b.test"),
         (b"<>", "", ""),
         (b"", "", ""),
         (b"Pat <a@b.test", "", "Pat<a@b.test"),

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from smtplab import schema
 from smtplab.content import headers, words
+from smtplab.content.parts import parts
 from smtplab.printable import octets_of
 
 FROM_HEADER = set(schema.MESSAGES.columns) - {
@@ -43,6 +44,9 @@ def test_top_fields_are_the_columns_of_messages() -> None:
         (b"A: b\r\n \r\n\tc\r\nD: e\r\n\r\n", [b"A", b"D"], 21, []),
         (b"From x@y Tue\r\nA: b\r\n\r\n", [b"A"], 22, []),
         (b">From x@y Tue\nA: b\n\n", [b"A"], 20, []),
+        (b"A: b\r\n>From x@y  Tue Nov 14 22:13:20 2023\r\nC: d\r\n\r\n", [b"A", b"C"], 51, []),
+        (b"A: b\r\nFrom x@y Tue Nov 14\r\n\r\n", [b"A"], 6, [headers.NO_EMPTY_LINE]),
+        (b"A: b\r\nFrom x@y to z\r\nC: d\r\n\r\n", [b"A"], 6, [headers.NO_EMPTY_LINE]),
         (b"From x@y", [], 0, [headers.NO_EMPTY_LINE]),
         (b"na\xc3\xafve: b\r\n\r\n", [b"na\xc3\xafve"], 13, []),
         (b"A: b\r\r\n\r\r\nbody", [b"A"], 10, []),
@@ -77,6 +81,7 @@ def test_a_header_is_read_up_to_its_limit() -> None:
         (b"=?utf-8?q?caf=C3=A9?=", "café"),
         (b"=?UTF-8?B?Y2Fmw6k=?=", "café"),
         (b"=?utf-8?b?Y2Fmw6k?=", "café"),  # padding forgotten
+        (b"=?utf-8?b?Y2Fm\r\n w6k=?=", "café"),  # folded inside
         (b"=?iso-8859-1?q?a?=", "a"),
         # RFC 2047, section 8
         (b"=?ISO-8859-1?Q?a?= b", "a b"),
@@ -141,6 +146,8 @@ def test_decoded(raw: bytes, text: str) -> None:
         (b"(open, a@b", ["(open, a@b"]),
         (b"a\\,b@c, d@e", ["a\\,b@c", "d@e"]),
         (b"=?utf-8?q?A=2C_B?= <a@b>, c@d", ["A, B <a@b>", "c@d"]),
+        (b"=?utf-8?q?A,_B?= <a@b>, c@d", ["A, B <a@b>", "c@d"]),
+        (b'=?utf-8?q?A(_"?= <a@b>, =?utf-8?q?c, d@e', ['A( " <a@b>', "=?utf-8?q?c", "d@e"]),
         (b"user%d\xff@x, c@d", ["user%d\\xff@x", "c@d"]),
     ],
 )
@@ -211,6 +218,15 @@ def test_what_is_missing_stays_missing() -> None:
     assert nothing == (None, None, None, [], [], None, None, None, None, None, None, [], None, 0)
     empty = headers.top_fields(b"Subject:\r\nContent-Type: \r\n\r\n")
     assert (empty.subject, empty.content_type) == ("", None)
+
+
+@pytest.mark.parametrize(
+    "written", [b"(a; b) Text/HTML; charset=x", b"text / html (c)", b"text/html;", b' text/html ; x="/"']
+)
+def test_a_content_type_is_its_type_without_comments_and_blanks(written: bytes) -> None:
+    octets = b"Content-Type: " + written + b"\r\n\r\n"
+    assert headers.top_fields(octets).content_type == "text/html"
+    assert [part.content_type for part in parts(octets)] == ["text/html"]
 
 
 WIRE = st.lists(

@@ -192,6 +192,10 @@ def test_what_was_whole_before_the_end_was_lost_is_complete() -> None:
         (b"a/b; name*=nonsense''%ff%41", "name", "\\xffA", []),
         (b"a/b; name=a; name=b", "name", "a", ["duplicate-parameter"]),
         (b"a/b; name=a; name*=utf-8''b", "name", "b", ["duplicate-parameter"]),
+        (b"a/b; name=a; name*1=b; name*2=c", "name", "a", ["bad-continuation", "duplicate-parameter"]),
+        (b"(c; name=x) a / b (d); name=a", "name", "a", []),
+        (b"a/b; boundary=c (d e); name=f (g)", "boundary", "c", []),
+        (b"a/b; boundary==_c(1)", "boundary", "=_c(1)", []),
         (b'a/b; name="=?utf-8?b?Y2Fmw6k=?="', "name", "café", []),
         (b'a/b; name="caf\xc3\xa9"', "name", "café", []),
         (b'a/b; name="caf\xe9"', "name", "caf\\xe9", []),
@@ -207,6 +211,20 @@ def test_what_was_whole_before_the_end_was_lost_is_complete() -> None:
 def test_parameters(raw: bytes, name: str, text: str | None, defects: list[str]) -> None:
     read = value(raw)
     assert (read.word, read.text(name), read.defects) == ("a/b", text, defects)
+
+
+@pytest.mark.parametrize("raw", [b"filename=a.txt", b' filename = "a.txt"; size=1', b"(c) filename*=utf-8''a.txt"])
+def test_a_disposition_may_lack_its_word(raw: bytes) -> None:
+    (part,) = parts(lines(b"Content-Disposition: " + raw, b"", b"x"))
+    assert (part.disposition, part.filename, part.is_attachment) == (None, "a.txt", True)
+
+
+@pytest.mark.parametrize(
+    "encoding", [b"BASE64", b" base64 ", b"(c) base64", b"base64 (c)", b'"base64"', b"base64; x=y"]
+)
+def test_an_encoding_may_have_comments_and_quotes(encoding: bytes) -> None:
+    (part,) = parts(lines(b"Content-Transfer-Encoding: " + encoding, b"", b"YWJj"))
+    assert (part.encoding, part.decoded(), part.defects) == ("base64", b"abc", [])
 
 
 @given(st.text("ab;=\"\\*'01 %()", max_size=40))
@@ -238,6 +256,11 @@ def test_names_and_doubled_fields() -> None:
         (b"YWJjZ", b"abc", ["base64-truncated"]),
         (b"YQ==YWJj", b"aabc", ["base64-padding-inside"]),
         (b"YWJj!ZGVm", b"abcdef", ["base64-junk"]),
+        (b"YWI=\r\n \t\r\n____\r\nthe list's\r\nfooter\r\n", b"ab", ["data-after-end"]),
+        (b"YQ==\r\nYWJj\r\nthe end", b"aabc", ["data-after-end", "base64-padding-inside"]),
+        (b"YQ== the end", b"a", ["data-after-end"]),
+        (b"YW!I=\r\nfoot er\r\n", b"ab", ["data-after-end", "base64-junk"]),
+        (b"YQ== \r\n YWJj\t\r\nYQ==", b"aabca", ["base64-padding-inside"]),
         (b"YW Jj\tZGVm", b"abcdef", []),
         (b"YWJj-- text\r\n", b"abc\xb5\xec\x6d", ["base64-junk"]),
         (b"====", b"", []),

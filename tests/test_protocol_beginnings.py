@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 
 import pytest
+from builders import pcap
 from speaking import CONTENT, ENVELOPE, GO, HELLO, QUIT, alone, answers, rules, talk, told
 
 import smtplab
@@ -220,3 +221,61 @@ def test_a_421_at_any_point(place: int) -> None:
 @pytest.mark.slow
 def test_others_are_not_taken_for_smtp(port: int, turns: tuple[str, ...]) -> None:
     assert len(told(*turns, "FIN", port=port)) == 0
+
+
+SERVER_HELLO = "S> " + (b"\x16\x03\x03\x00\x2c\x02\x00\x00\x28\x03\x03" + bytes(32) + b"\0\x13\1\0\0\0").decode(
+    "latin-1"
+)
+RECORD = "> " + (b"\x17\x03\x03\x00\x20" + bytes(range(32))).decode("latin-1")
+SHAKEN = (CLIENT_HELLO, SERVER_HELLO, "C" + RECORD, "S" + RECORD)
+UPGRADE = (*HELLO, "C: STARTTLS", "S: 220 go", *SHAKEN)
+SYN_PACKETS = 3
+
+
+@pytest.mark.parametrize("apart", [False, True])
+@pytest.mark.parametrize("behind", ["C: STARTTLS", "S: 220 go"])
+def test_starttls_is_seen_where_the_capture_begins_with_it(behind: str, apart: bool) -> None:
+    turns = UPGRADE[UPGRADE.index(behind) :]
+    capture = smtplab.open(pcap(talk(*turns, apart=apart).records[SYN_PACKETS:]))
+    assert capture.sessions.tls.to_list() == ["starttls"]
+    assert answers(capture) == ([("STARTTLS", 220)] if behind[0] == "C" else [])
+    assert capture.replies.code.to_list() == [220]
+    assert not {"reply-without-code", "tls-on-smtp-port"} & set(rules(capture))
+
+
+@pytest.mark.parametrize("apart", [False, True])
+@pytest.mark.parametrize("first", [0, SYN_PACKETS])
+def test_starttls_is_seen_where_only_the_server_was_captured(first: int, apart: bool) -> None:
+    records = talk(*UPGRADE, apart=apart).records[first:]
+    capture = smtplab.open(pcap([one for one in records if one[1][26:30] == b"\x0a\0\0\2"]))
+    assert capture.sessions.tls.to_list() == ["starttls"]
+    assert capture.replies.code.to_list() == [220, 250, 220]
+    assert "reply-without-code" not in rules(capture)
+
+
+def test_octets_like_tls_are_no_tls_where_nobody_asked_for_it() -> None:
+    capture = told("S: 220 mx ESMTP", "S: 220 mx again", "S" + RECORD + "\r\n", *HELLO[1:], *QUIT)
+    assert answers(capture) == [("EHLO", 250), ("QUIT", 221)]
+    assert capture.sessions.tls.to_list() == ["none"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "first", "side", "tls"),
+    [
+        (SHAKEN, 0, 2, "implicit"),
+        (SHAKEN[2:], SYN_PACKETS, 0, "none"),
+        (SHAKEN[2:], SYN_PACKETS, 2, "none"),
+    ],
+    ids=["its server alone", "behind the handshake", "its server alone, behind the handshake"],
+)
+def test_tls_on_465_counts_without_its_client_hello(sent: tuple[str, ...], first: int, side: int, tls: str) -> None:
+    records = [one for one in talk(*sent, port=465).records[first:] if not side or one[1][29] == side]
+    capture = smtplab.open(pcap(records))
+    assert [(row.client_port, row.server_port, row.tls) for row in capture.sessions.itertuples()] == [(40000, 465, tls)]
+    assert len(capture.commands) == len(capture.replies) == 0
+    assert (
+        len(
+            smtplab.open(pcap([one for one in talk(*sent, port=443).records[first:] if not side or one[1][29] == side]))
+        )
+        == 0
+    )

@@ -15,7 +15,8 @@ from collections.abc import Callable
 from datetime import UTC, date, timedelta
 from typing import NamedTuple
 
-from smtplab.content.words import decoded, shown, unfolded
+from smtplab.content.parameters import value
+from smtplab.content.words import ENCODED_WORD, decoded, shown, unfolded
 
 LIMIT = 1 << 20  # octets of header that are read, 1 MiB, some 1000 times what mail has; a defect says that more came
 DATE_LIMIT = 128  # octets of a Date, three times the usual form with its comment; a longer one counts as no date
@@ -32,6 +33,9 @@ NO_EMPTY_LINE = "no-empty-line"  # a line that is no field ended the header; it 
 _FIELD = re.compile(rb"([!-9;-~\x80-\xff]++)[ \t]*+:((?:[^\n]*+\n[ \t])*+[^\n]*+)\n?")
 _EMPTY_LINE = re.compile(rb"\r*+\n")
 _UNIX_FROM = re.compile(rb">?From [^\n]*+\n")  # a mailbox file's own first line, sent along by mistake
+_UNIX_FROM_INSIDE = re.compile(
+    rb">?From \S++ ++(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) [^\n]*+\n"
+)  # with fields put before it since
 
 _DATE = re.compile(
     rb"(?:[A-Za-z]{3}, ?)?(\d\d?) (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) (\d{4}) "
@@ -41,7 +45,7 @@ _MONTHS = {name: number for number, name in enumerate(b"Jan Feb Mar Apr May Jun 
 _EPOCH = date(1970, 1, 1).toordinal()
 _FIRST_YEAR, _LAST_YEAR = 1678, 2261  # whole years that int64 nanoseconds since 1970 can say
 
-_TYPE = re.compile(r'[^\s;()",<>]++')  # RFC 2045 5.1: type "/" subtype *(";" parameter)
+_TYPE = re.compile(r'[^\s;()",<>/]++/[^\s;()",<>/]++')  # RFC 2045 5.1: type "/" subtype *(";" parameter)
 
 
 class Field(NamedTuple):
@@ -91,9 +95,9 @@ def split(octets: bytes, at: int = 0, end: int | None = None, stops: Callable[[i
     end = min(last, at + LIMIT)
     at = _start(octets, at)
     fields: list[tuple[bytes, bytes]] = []
-    while field := _FIELD.match(octets, at, end):
-        if stops is not None and field[1].startswith(b"--") and stops(at):
-            return Split(fields, at, [NO_EMPTY_LINE])
+    while field := _FIELD.match(octets, at, end) or _field_behind_unix_from(octets, at, end):
+        if stops is not None and field[1].startswith(b"--") and stops(field.start()):
+            return Split(fields, field.start(), [NO_EMPTY_LINE])
         fields.append((field[1], field[2].rstrip(b"\r")))
         at = field.end()
     if empty := _EMPTY_LINE.match(octets, at, end):
@@ -118,6 +122,12 @@ def fields(octets: bytes) -> list[Field]:
     return [Field(shown(name), decoded(raw), raw) for name, raw in split(octets).fields]
 
 
+def _field_behind_unix_from(octets: bytes, at: int, end: int) -> re.Match[bytes] | None:
+    """The field behind such a line; where none follows, the line is no part of the header."""
+    line = _UNIX_FROM_INSIDE.match(octets, at, end)
+    return None if line is None else _FIELD.match(octets, line.end(), end)
+
+
 def _start(octets: bytes, at: int) -> int:
     """Where the first field begins."""
     if octets[at : at + 5] in (b"From ", b">From") and (line := _UNIX_FROM.match(octets, at, at + LIMIT)):
@@ -130,12 +140,13 @@ def _start(octets: bytes, at: int) -> int:
 #   angle-addr = "<" addr-spec ">"      obs-angle-addr = "<" obs-route addr-spec ">"
 #   obs-route = obs-domain-list ":"      obs-domain-list = *(CFWS / ",") "@" domain *("," [CFWS] ["@" domain])
 #   quoted-string = DQUOTE *(qtext / quoted-pair) DQUOTE      domain-literal = "[" *dtext "]"
-# Looser: a quoted string or comment that is not closed runs to the end; a bracket that is not is an ordinary character.
+# Looser: a quoted string or comment that is not closed runs to the end; a bracket that is not is an ordinary character;
+# an encoded word may hold what it may not (RFC 2047 5), such as a comma.
 _ADDRESS_TOKEN = re.compile(
-    rb'"(?:[^"\\]++|\\.)*+"?|<(?:[^<>"]++|"(?:[^"\\]++|\\.)*+")*+>|\[[^\[\]]*+\]|\\.|[(,:;]',
+    rb'"(?:[^"\\]++|\\.)*+"?|<(?:[^<>"]++|"(?:[^"\\]++|\\.)*+")*+>|\[[^\[\]]*+\]|\\.|[(,:;]|' + ENCODED_WORD,
     re.DOTALL,
 )
-_SPECIAL = re.compile(rb'["(:;\[\\]')  # without one of these a comma is a comma
+_SPECIAL = re.compile(rb'["(:;\[\\]|=\?')  # without one of these a comma is a comma
 _COMMENT_TOKEN = re.compile(rb"\\.|[()]", re.DOTALL)
 
 
@@ -246,7 +257,7 @@ def top_fields(octets: bytes) -> TopFields:
     """
     values, headers = _plain_values(octets) or _any_values(octets)
     first = {name: given[0] for name, given in values.items() if name in _ONCE}
-    when, kind = first.get("date"), _TYPE.search(first.get("content-type", ""))
+    when = first.get("date")
     return TopFields(
         date=when,
         date_utc=None if when is None else date_utc(when.encode()),
@@ -260,9 +271,15 @@ def top_fields(octets: bytes) -> TopFields:
         user_agent=first.get("user-agent", first.get("x-mailer")),
         x_originating_ip=first.get("x-originating-ip"),
         received=values.get("received", []),
-        content_type=kind[0].lower() if kind else None,
+        content_type=_type(first.get("content-type", "")),
         headers=headers,
     )
+
+
+def _type(written: str) -> str | None:
+    """The type that a Content-Type names; the usual form, without blanks and comments, is read here."""
+    usual = _TYPE.match(written)
+    return usual[0].lower() if usual else value(written.encode()).word.strip('"') or None
 
 
 def _any_values(octets: bytes) -> tuple[dict[str, list[str]], int]:

@@ -9,7 +9,7 @@ import re
 import unicodedata
 from typing import NamedTuple
 
-from smtplab.content.words import decoded, shown
+from smtplab.content.words import ENCODED_WORD, decoded, shown
 from smtplab.remembered import remembered
 
 # RFC 5322 3.4:
@@ -17,7 +17,9 @@ from smtplab.remembered import remembered
 #   obs-angle-addr = [CFWS] "<" obs-route addr-spec ">" [CFWS]
 # Looser: the last angle-addr counts where there are several, for what stands before it is what readers show as the name;
 # what is not closed runs to the end.
-_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|<(?:[^<>"]++|"(?:[^"\\]++|\\.)*+")*+>|\(|[^"<(]++|.', re.DOTALL)
+_TOKEN = re.compile(
+    rb'"(?:[^"\\]++|\\.)*+"?|<(?:[^<>"]++|"(?:[^"\\]++|\\.)*+")*+>|\(|[^"<(=]++|' + ENCODED_WORD + rb"|.", re.DOTALL
+)
 _IN_COMMENT = re.compile(rb"\\.|[()]", re.DOTALL)
 _ROUTE = re.compile(rb"@[^:]*+:")
 _ROUTE_TEXT = re.compile(r"@[^:]*+:")

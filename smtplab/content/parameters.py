@@ -18,7 +18,11 @@ CONTINUATION = "bad-continuation"  # sections of RFC 2231 that do not follow eac
 # RFC 2045 5.1: content := "Content-Type" ":" type "/" subtype *(";" parameter)
 #   parameter := attribute "=" value      value := token / quoted-string
 # RFC 2231 7: attribute := section-name ["*" number] ["*"]
-# Looser: a value without quotes runs up to the semicolon, blanks and all, for that is how names of files are written by some.
+# Looser: a value without quotes runs up to the semicolon, blanks and all, for that is how names of files are written by some, and
+# these may end like a comment; the word before the parameters may be missing.
+_NAMES = ("name", "filename")
+_COMMENTS = re.compile(rb"\A(?:\s*+\((?:[^()\\]++|\\.)*+\))++", re.DOTALL)
+_NO_WORD = re.compile(rb"\s*+[^\s=;\"/]++\s*+=")
 _WORD = re.compile(rb"[^;]*+")
 _PARAMETER = re.compile(
     rb';[;\s]*+(?:([^\s=;"]++)\s*+=\s*+)?+(?:"((?:[^"\\]++|\\.)*+)"?+)?+((?:[^;"]++|"(?:[^"\\]++|\\.)*+"?+)*+)',
@@ -54,10 +58,13 @@ def value(raw: bytes) -> Value:
     >>> value(b' Text/Plain; charset="utf-8"; name*0=long; name*1="er.txt"').parameters
     {'charset': b'utf-8', 'name': b'longer.txt'}
     """
-    line = unfolded(raw)
+    line = _COMMENTS.sub(b"", unfolded(raw))
+    if _NO_WORD.match(line):
+        line = b";" + line
     head = _WORD.match(line)
     assert head is not None  # it fits anything
-    word, at = head[0].strip().partition(b"(")[0].split()[:1], head.end()
+    kind, slash, subtype = head[0].partition(b"(")[0].partition(b"/")
+    word, at = (kind.rstrip() + slash + subtype.lstrip()).split()[:1], head.end()
     plain: dict[str, bytes | str] = {}
     sections: dict[str, dict[int, tuple[bytes, bool]]] = {}
     defects: set[str] = set()
@@ -69,6 +76,8 @@ def value(raw: bytes) -> Value:
         name = _SECTION.fullmatch(found[1].lower())
         if name is None or not (name[2] or name[3]):
             key = shown(found[1]).lower()
+            if found[2] is None and given.endswith(b")") and key not in _NAMES:
+                given = given.rpartition(b" (")[0].rstrip() or given
             if plain.setdefault(key, given) != given:
                 defects.add(DUPLICATE)
             continue
@@ -79,9 +88,10 @@ def value(raw: bytes) -> Value:
         joined, whole = _joined(own)
         if not whole:
             defects.add(CONTINUATION)
-        if plain.get(key, joined) != joined and key in plain:
+        if plain.get(key, joined) != joined:
             defects.add(DUPLICATE)
-        plain[key] = joined
+        if 0 in own or key not in plain:
+            plain[key] = joined
     return Value(shown(word[0]).lower() if word else "", plain, sorted(defects))
 
 

@@ -17,7 +17,6 @@ from smtplab.content.tree import Entity, Walk, child
 UNKNOWN_ENCODING = "unknown-encoding"  # taken as it is
 NO_BLOCK = "encoded-block-missing"  # said to be uuencode or the like, and holds no such block: taken as it is
 NAMES_DIFFER = "names-differ"  # the two fields that can name a file do not agree: Content-Disposition counts
-AFTER_END = "data-after-end"  # more than blanks behind the block that it consists of
 
 # Content-Transfer-Encoding as written -> as it is called here.
 ENCODINGS = {
@@ -188,7 +187,7 @@ class _Gathering:
         part.filename = part.filename or block.filename
         part.note(block.defects)
         if text[block.end :].strip():
-            part.note([AFTER_END])
+            part.note([transfer.AFTER_END])
         self._add(part, block.inside)
 
     def _text(self, part: Part) -> None:
@@ -237,8 +236,8 @@ def _of_entity(entity: Entity, octets: bytes, holes: Holes, *, complete: bool, i
     if not (complete or entity.ended):  # what would have come is not known
         defects = [one for one in defects if one not in (tree.NOT_CLOSED, tree.BOUNDARY_UNUSED)]
     encoding = ENCODINGS.get(entity.encoding)
-    if encoding is None:  # with a comment or a parameter behind it, perhaps
-        encoding = ENCODINGS.get(value(entity.encoding).word.encode())
+    if encoding is None:  # in quotes, with comments, or a parameter behind it, perhaps
+        encoding = ENCODINGS.get(value(entity.encoding).word.strip('"').encode())
     if encoding is None:
         defects.append(UNKNOWN_ENCODING)
     composite = entity.split or entity.children > 0

@@ -14,6 +14,7 @@ import pybase64
 JUNK = "base64-junk"  # characters outside of the alphabet, passed over
 EARLY_PADDING = "base64-padding-inside"  # padding with more behind it, which is decoded too
 NO_PADDING = "base64-padding-missing"
+AFTER_END = "data-after-end"  # text behind the padding, or behind the block that a content consists of
 LONE = "base64-truncated"  # a last character that gives no octet
 BAD_ESCAPE = "quoted-printable-invalid"  # "=" before neither two hexadecimal digits nor a line end, kept as it is
 EIGHT_BIT = "8-bit-in-7bit"
@@ -22,6 +23,8 @@ _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _NO_BASE64 = bytes(set(range(256)) - set(_ALPHABET + b"="))
 _BLANKS = b" \t\r\n"
 
+# Words, such as those that a list puts behind what it passes on.
+_TEXT = re.compile(rb"[^A-Za-z0-9+/=\s]|[^\s][ \t]++[^\s]")
 _BLANKS_AT_END = re.compile(rb"(?<![ \t])[ \t]++(?=\r?\n|\Z)")
 _INVALID = re.compile(rb"=(?!\r?\n|\Z|[0-9A-Fa-f]{2})")
 _CUT_ESCAPE = re.compile(rb"=[0-9A-Fa-f\r]?\Z")
@@ -29,7 +32,7 @@ _ESCAPE = re.compile(rb"=(?:([0-9A-Fa-f]{2})|\r?\n|\Z)")
 
 
 def base64(data: bytes) -> tuple[bytes, list[str]]:
-    """Undo base64: what stands outside of the alphabet is passed over, padding anywhere ends only its own group.
+    """Undo base64: what stands outside of the alphabet is passed over; padding ends only its own group, but where text follows.
 
     >>> base64(b"NA=\\r\\n=Mg\\r\\n==")
     (b'42', ['base64-padding-inside'])
@@ -43,9 +46,17 @@ def base64(data: bytes) -> tuple[bytes, list[str]]:
         tail = data[-8:].rstrip(_BLANKS)
         if len(plain) == clean // 4 * 3 - (len(tail) - len(tail.rstrip(b"="))):
             return plain, []  # nothing was passed over
+    padding = data.find(b"=")
+    text = _TEXT.search(data, padding) if padding >= 0 else None  # padding tells of the end (RFC 2045 6.8)
+    if text:
+        line = data.rfind(b"\n", padding, text.start())
+        behind = data[padding:]
+        data = data[: line if line >= 0 else padding + len(behind) - len(behind.lstrip(b"="))]
     data = data.translate(None, _BLANKS)
     clean_data = data.translate(None, _NO_BASE64)
-    defects = [JUNK] if len(clean_data) != len(data) else []
+    defects = [AFTER_END] if text else []
+    if len(clean_data) != len(data):
+        defects.append(JUNK)
     pieces = [piece for piece in clean_data.split(b"=") if piece]
     if len(pieces) > 1:
         defects.append(EARLY_PADDING)

@@ -19,6 +19,7 @@ from smtplab.remembered import remembered
 #   encoded-text = 1*<any printable ASCII character other than "?" or SPACE>
 # Looser: blanks inside, empty text, and words that touch other text, as many senders write and most readers read them.
 _WORD = re.compile(rb"=\?([!->@-~]++)\?([bBqQ])\?([^?]*+)\?=")
+ENCODED_WORD = rb"=\?[!->@-~]++\?[bBqQ]\?[^?]*+\?="  # the same, to be part of another pattern
 
 # Names in mail that Python lacks, or knows as less than senders mean by them.
 _CHARSETS = {
@@ -115,7 +116,7 @@ def _octets_of_word(encoding: bytes, text: bytes) -> bytes | None:
     """What an encoded-text stands for; None where it is no base64 (RFC 2047 4.1, 4.2)."""
     if encoding in b"qQ":
         return binascii.a2b_qp(text, header=True)
-    text = text.rstrip(b"=")  # some forget the padding, some put too much
+    text = text.translate(None, b" \t").rstrip(b"=")  # some fold inside a word, some forget the padding or put too much
     try:
         return binascii.a2b_base64(text + b"=" * (-len(text) % 4), strict_mode=True)
     except binascii.Error:

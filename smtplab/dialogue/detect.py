@@ -2,7 +2,8 @@
 
 A hello, a MAIL or RCPT line, or a 220 that names SMTP, is SMTP on any port; on SMTP's own ports any of its verbs or replies
 will do. FTP, POP and IMAP share verbs and codes with SMTP (USER, 220, NOOP, QUIT) and say none of the first kind.
-A TLS ClientHello counts on port 465; elsewhere TLS must have been asked for by STARTTLS, or name SMTP in its ALPN.
+TLS counts on port 465, also where its ClientHello was not captured; elsewhere it must have been asked for by STARTTLS, or name
+SMTP in its ALPN.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ PORTS = (24, 25, 465, 587, 2525)
 IMPLICIT_TLS_PORT = 465
 
 # What a side was heard to say, as bits.
-REPLY, SMTP_BANNER, VERB, SMTP_LINE, TLS_HELLO, ALPN_SMTP, HTTP = 1, 2, 4, 8, 16, 32, 64
+REPLY, SMTP_BANNER, VERB, SMTP_LINE, TLS_HELLO, ALPN_SMTP, HTTP, TLS_RECORD = 1, 2, 4, 8, 16, 32, 64, 128
 
 # Fields of the listener, one row a stream.
 COLUMN, WORD, TAIL, CODE, NEXT, HEARD, LISTENED, FIRST, STARTED, HEAD, OPENING, LEFT = range(12)
@@ -47,7 +48,7 @@ def _word(text: str) -> int:
 EHLO, HELO, LHLO, MAIL, RCPT, SMTP = (_word(w) for w in ("EHLO", "HELO", "LHLO", "MAIL", "RCPT", "SMTP"))
 PROX, CONN, EMPTY_LINE = _word("PROX"), _word("CONN"), _word("\r\n\r\n")
 SIGNED = int.from_bytes(proxy.SIGNATURE[:6], "big")  # enough to tell it: no line begins so
-TLS_RECORD = 0x1603  # a handshake record of any version (RFC 8446 5.1)
+HANDSHAKE = 0x1603  # a record of any version (RFC 8446 5.1)
 HELLO_OCTETS = (
     1024  # listened to of a ClientHello: some packets, at the beginning of each of which its protocols are looked for
 )
@@ -169,8 +170,11 @@ def begin(buf: Buffer, p: int, e: int, L: Table, s: int, http_words: Column) -> 
                     L[s, OPENING] = BINARY
                     lines_from = p
                 else:
-                    if L[s, HEAD] >> 32 == TLS_RECORD and b == 1:
+                    first = L[s, HEAD] >> 40
+                    if L[s, HEAD] >> 32 == HANDSHAKE and b == 1:
                         L[s, HEARD] |= TLS_HELLO
+                    elif 20 <= first <= 23 and (L[s, HEAD] >> 32) & 255 == 3 and (L[s, HEAD] >> 24) & 255 <= 4:
+                        L[s, HEARD] |= TLS_RECORD
                     L[s, STARTED] = -1
         if over:
             L[s, STARTED] = 0
@@ -250,6 +254,7 @@ def detect(packets: Packets, found: Connections) -> Heard:
         (either & (SMTP_BANNER | SMTP_LINE) > 0)
         | (known_port & (either & (VERB | REPLY) > 0))
         | ((either & TLS_HELLO > 0) & (tls_port | (either & ALPN_SMTP > 0)))
+        | ((either & TLS_RECORD > 0) & tls_port)
     )
     strange = np.flatnonzero(known_port & ~smtp & (either & (TLS_HELLO | HTTP) > 0))
     first = listeners[:, FIRST].reshape(-1, 2)[strange] - 1

@@ -45,6 +45,16 @@ MOST_AHEAD = 1000
 
 
 @kernel
+def tls_may_begin(offset: int, S: Table, c: int) -> Any:
+    """Whether the server's TLS may begin at this offset; where nothing of the client was captured, a 220 tells of its STARTTLS."""
+    if offset == S[c, st.SERVER_BEGIN] or S[c, st.TLS_DUE] or S[c, st.MODE] == st.TLS:
+        return True
+    answered = S[c, st.REPLY_CODE] == 220 and (S[c, st.REPLIES] > 1 or S[c, st.BEGINS] == 0)
+    lost = S[c, st.HAD_GAP] or (S[c, st.CLIENT_SEGMENT] < 0 and S[c, st.REPLY_ACKED] > 0)
+    return answered and lost and S[c, st.COMMANDS] == 0
+
+
+@kernel
 def read_reply(
     buf: Buffer, words: Words, masks: Words, k: int, p: int, e: int, offset: int, S: Table, c: int, R: Table, nr: int
 ) -> Any:
@@ -58,7 +68,7 @@ def read_reply(
     start = p
     if S[c, st.REPLY_LENGTH] == 0:
         b = int(buf[p]) & 255
-        if (offset == S[c, st.SERVER_BEGIN] or S[c, st.TLS_DUE]) and 20 <= b <= 23:
+        if 20 <= b <= 23 and tls_may_begin(offset, S, c):
             S[c, st.SERVER_TLS] = offset
             return e, nr, 0
         begin_reply(k, p, S, c)
@@ -231,10 +241,12 @@ def answer(R: Table, nr: int, S: Table, c: int, Q: Table, G: Table) -> Any:
         acked = ANY_NUMBER
     due = S[c, st.UNGREETED]
     S[c, st.UNGREETED] = 0
-    greets = (due or R[row, st.NUMBER] == 0) and (code == 220 or ((due or S[c, st.BEGINS]) and code in (421, 521, 554)))
-    if greets and (S[c, st.SERVER_LOST] == 0 or S[c, st.QUEUE_HEAD] < 0 or Q[S[c, st.QUEUE_HEAD], st.Q_END] > acked):
-        return nr  # the greeting
     head = S[c, st.QUEUE_HEAD]
+    greets = (due or R[row, st.NUMBER] == 0) and (code == 220 or ((due or S[c, st.BEGINS]) and code in (421, 521, 554)))
+    waits = head >= 0 and Q[head, st.Q_END] <= acked
+    asked = waits and due == 0 and S[c, st.BEGINS] == 0 and says_what_it_answers(code, 1, Q[head, st.Q_VERB]) > 0
+    if greets and not asked and (S[c, st.SERVER_LOST] == 0 or not waits):
+        return nr  # the greeting
     k = choose(S, c, Q, code, lines, acked)
     if k >= 0 and k != head:
         R[row, st.ODDITIES] |= st.REALIGNED
