@@ -266,10 +266,9 @@ def _ends(t: Transactions) -> tuple[Integers, Mask]:
 
 
 def _last_reply(t: Transactions) -> Integers:
-    """Of each transaction, the last reply to one of its commands, or the 421 that ended it; QUIT's says nothing about the mail."""
+    """Of each transaction, the last reply to one of its commands, or the 421 that ended it."""
     lines = t.wire.lines
-    inside = (t.of >= 0) & (lines.command[st.VERB] != QUIT)
-    replies = np.flatnonzero((lines.command_of >= 0) & at(inside, lines.command_of))
+    replies = np.flatnonzero((lines.command_of >= 0) & (at(t.of, lines.command_of) >= 0))
     found = np.full(t.count, -1, np.int64)
     found[t.of[lines.command_of[replies]]] = replies
     return np.where(t.closing >= 0, t.closing, found)
