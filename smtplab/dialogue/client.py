@@ -72,7 +72,10 @@ def drifts(S: Table, c: int, acked: int) -> Any:
         S[c, st.STRAY] = 1
         S[c, st.LINE_LENGTH] = 0
     S[c, st.UNSURE_ACKED] = max(acked, S[c, st.UNSURE_ACKED])
-    return S[c, st.UNSURE] == 2
+    if S[c, st.UNSURE] != 2:
+        return False
+    S[c, st.ALL_SEEN] = 0
+    return True
 
 
 @kernel

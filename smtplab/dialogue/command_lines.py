@@ -30,7 +30,7 @@ from smtplab.dialogue.verb_numbers import (
     V_X_EXPS,
     V_XEXCH50,
 )
-from smtplab.dialogue.written import enqueue, forget, write
+from smtplab.dialogue.written import enqueue, forget, holds_all, write
 from smtplab.kernels import Buffer, Flags, Table, Words, kernel
 from smtplab.smtp.verbs import PACKED_OCTETS, packed
 
@@ -53,6 +53,29 @@ def verb_of(S: Table, c: int, verb_words: Table) -> Any:
             if verb_words[v, 0] == S[c, st.WORD_HIGH] and verb_words[v, 1] == S[c, st.WORD_LOW]:
                 return v if verb_words[v, 2] == S[c, st.WORD_LENGTH] else V_UNKNOWN
     return V_UNKNOWN
+
+
+@kernel
+def text_follows(buf: Buffer, p: int, e: int, verb_words: Table) -> Any:
+    """Whether the line that begins here, behind one that may be a command or content, has no verb."""
+    high = 0
+    low = 0
+    length = 0
+    while p < e and length < 2 * PACKED_OCTETS:
+        b = int(buf[p]) & 255
+        if b == BLANK or b == TAB or b == CR or b == LF:
+            for v in range(len(verb_words)):
+                if verb_words[v, 0] == high and verb_words[v, 1] == low and verb_words[v, 2] == length:
+                    return False
+            return True
+        upper = b - 32 if 97 <= b <= 122 else b & 127
+        if length < PACKED_OCTETS:
+            high = (high << 7) | upper
+        else:
+            low = (low << 7) | upper
+        length += 1
+        p += 1
+    return p < e
 
 
 @kernel
@@ -79,6 +102,28 @@ def begins_record(buf: Buffer, p: int, e: int) -> Any:
 
 
 @kernel
+def take_stock(S: Table, c: int, Q: Table) -> Any:
+    """A client that says more, having seen replies: to all that it had said, as far as it waits for them.
+
+    Then it counts every command as answered, and after lost octets so do we. But one that has seen a reply since its last command,
+    and none by which that can be answered, does not wait; of such a client nothing can be concluded.
+    """
+    tail = S[c, st.QUEUE_TAIL]
+    seen = S[c, st.CLIENT_ACKED]
+    more = S[c, st.QUEUE_HEAD] >= 0 and seen > Q[tail, st.Q_ACKED] >= 0  # than when it sent its last command
+    waited = 0 < S[c, st.ALL_SEEN] <= seen
+    if more and seen < S[c, st.SERVER_LOST]:
+        waited = holds_all(S, c, seen - Q[tail, st.Q_ACKED])  # what it has seen more is lost
+        more = False
+    if S[c, st.LOST] and waited and S[c, st.STREAMS] == 0:
+        while S[c, st.QUEUE_HEAD] >= 0:
+            forget(Q, S, c)
+        S[c, st.LOST] = 0
+    elif S[c, st.GAP_BEFORE] == 0 and more:
+        S[c, st.STREAMS] = 1
+
+
+@kernel
 def finish_line(k: int, end: int, S: Table, c: int, R: Table, nr: int, Q: Table, verb: int, waits: Flags) -> Any:
     """Write the open line as a command, and let it change the mode."""
     octets = S[c, st.LINE_LENGTH]
@@ -87,6 +132,7 @@ def finish_line(k: int, end: int, S: Table, c: int, R: Table, nr: int, Q: Table,
     if octets > limit:
         S[c, st.LINE_ODDITIES] |= st.TOO_LONG
     S[c, st.MODE] = st.COMMAND
+    take_stock(S, c, Q)
     if verb == V_BDAT and S[c, st.ARGUMENT_STATE] in (A_DIGITS, A_BETWEEN, A_LAST):
         begin_chunk(S, c, 1 if S[c, st.ARGUMENT_STATE] == A_LAST else 0)
         if S[c, st.CHUNK_LEFT] == 0:
@@ -107,13 +153,6 @@ def finish_line(k: int, end: int, S: Table, c: int, R: Table, nr: int, Q: Table,
         return nr  # the PROXY line precedes the banner and has no reply (haproxy, PROXY protocol 2.1)
     if number == 0 and S[c, st.WORD_HIGH] == CONNECT and S[c, st.WORD_LENGTH] == 7:
         S[c, st.TUNNEL] = 1
-    if S[c, st.LOST] == 2 and S[c, st.QUEUE_HEAD] >= 0:
-        tail = S[c, st.QUEUE_TAIL]
-        if S[c, st.CLIENT_ACKED] > Q[tail, st.Q_ACKED] >= 0:
-            # the client has seen replies since its last command and goes on: it counts every command as answered
-            while S[c, st.QUEUE_HEAD] >= 0:
-                forget(Q, S, c)
-            S[c, st.LOST] = 0
     enqueue(Q, S, c, verb, number, end)
     if verb == V_BURL:
         if S[c, st.ARGUMENT_NUMBER] == LAST_WORD:
@@ -248,10 +287,12 @@ def read_line(
     else:
         S[c, st.LOOSE_ANSWERS] = 0
         if S[c, st.UNSURE]:
-            if (
-                verb == V_UNKNOWN or verb == V_DATA_END
-            ):  # the rest of a line, or content whose beginning is lost: no command
+            text = verb == V_UNKNOWN or verb == V_DATA_END
+            if not text and verb != V_BDAT and int(waits[verb]) == 0:
+                text = text_follows(buf, p, e, verb_words)
+            if text:  # the rest of a line, or content whose beginning is lost: no command
                 S[c, st.LINE_LENGTH] = 0
+                S[c, st.ALL_SEEN] = 0  # a command may stand at its end
                 S[c, st.STRAY] += 1
                 if S[c, st.STRAY] > 1:
                     S[c, st.UNSURE] = 2

@@ -82,6 +82,7 @@ def lose_count(S: Table, c: int) -> Any:
     """Octets of the client are missing outside of content: how many commands they were is not known, nor how many recipients."""
     S[c, st.HAD_GAP] = 1
     S[c, st.LOST] = 1
+    S[c, st.ALL_SEEN] = 0
     if S[c, st.LMTP] == 0:
         S[c, st.LMTP] = 2
     S[c, st.GAP_BEFORE] = 1

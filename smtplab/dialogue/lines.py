@@ -250,9 +250,10 @@ def _paired(
     sent |= (verb == V_BDAT) & (command[st.FIRST_SEGMENT] < closing[of])
     closed_at[of[sent & (command[st.NUMBER] == closed_at[of])]] += 1
     transaction, opened, ended, how = (np.zeros(n, np.int64) for _ in range(4))
+    lossy = (state[:, st.HAD_GAP] > 0).astype(np.int64)
     count = tx.number_transactions(
         command[st.SESSION], command[st.VERB], classes, decided, command[st.LAST], command[st.ODDITIES],
-        command[st.BODY_SEGMENT], closed_at, command[st.NUMBER], tables.steps(), transaction, opened, ended, how,
+        command[st.BODY_SEGMENT], lossy, closed_at, command[st.NUMBER], tables.steps(), transaction, opened, ended, how,
     )  # fmt: skip
     return Lines(
         packets, found, wanted, client, segments, followed, first_command, first_reply,

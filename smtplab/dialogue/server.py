@@ -35,7 +35,7 @@ from smtplab.dialogue.verb_numbers import (
     V_XEXCH50,
 )  # fmt: skip
 from smtplab.dialogue.way_back import ANY_NUMBER, begin_reply, end_without_mark, is_tail, skip_rest, take_up, went_on
-from smtplab.dialogue.written import dequeue, forget, write
+from smtplab.dialogue.written import dequeue, forget, may_hide_all, write
 from smtplab.kernels import Buffer, Table, Words, kernel
 
 CR, LF, BLANK, TAB, HYPHEN = 13, 10, 32, 9, 45
@@ -125,6 +125,8 @@ def read_reply(
         number = S[c, st.REPLIES]
         S[c, st.REPLIES] += 1
         octets = S[c, st.REPLY_LENGTH]
+        if S[c, st.REPLY_LINES] == 1 and S[c, st.REPLY_CODE] >= 230 and S[c, st.REPLY_CODE] // 100 != 3:
+            S[c, st.SHORTEST] = min(S[c, st.SHORTEST], octets) if S[c, st.SHORTEST] else octets
         first = S[c, st.REPLY_SEGMENT]
         nr = write(R, nr, st.REPLY_ROW, c, number, 0, first, S[c, st.REPLY_POS], k, octets, odd)
         R[nr - 1, st.CODE] = S[c, st.REPLY_CODE]
@@ -225,8 +227,20 @@ def follow(S: Table, c: int, verb: int, reply_class: int) -> Any:
 
 
 @kernel
-def answer(R: Table, nr: int, S: Table, c: int, Q: Table, G: Table) -> Any:
-    """Pair the reply just written with the command it answers, and let it change the modes; returns the number of rows."""
+def said_so_far(S: Table, c: int, Q: Table, G: Table) -> Any:
+    """Octets of the client's stream up to the end of its last command, or of what has been read behind lost octets."""
+    if S[c, st.GAP_BEFORE] == 0 and S[c, st.UNSURE] == 0 and S[c, st.QUEUE_HEAD] >= 0:
+        return Q[S[c, st.QUEUE_TAIL], st.Q_END]
+    k = S[c, st.CLIENT_SEGMENT]
+    return G[k, OFFSET] + S[c, st.CLIENT_USED] if k >= 0 else 0
+
+
+@kernel
+def answer(R: Table, nr: int, S: Table, c: int, Q: Table, G: Table, end: int) -> Any:
+    """Pair the reply just written with the command it answers, and let it change the modes; returns the number of rows.
+
+    `end`: octets of the server's stream up to its end.
+    """
     row = nr - 1
     code = R[row, st.CODE]
     lines = R[row, st.LINES]
@@ -253,25 +267,25 @@ def answer(R: Table, nr: int, S: Table, c: int, Q: Table, G: Table) -> Any:
     if k < 0 and S[c, st.MODE] == st.CONTENT and reply_class != 3 and code != 421:
         nr = end_without_mark(S, c, R, nr, Q, G, acked)
         if nr - 1 > row:
-            alone = S[c, st.QUEUE_HEAD] == S[c, st.QUEUE_TAIL]  # the content's end, which this reply was taken for
+            # the content's end, which this reply was taken for, unless its own may be lost
+            alone = S[c, st.QUEUE_HEAD] == S[c, st.QUEUE_TAIL] and says_what_it_answers(code, lines, V_DATA_END) >= 0
+            alone = alone and S[c, st.SERVER_LOST] <= max(S[c, st.CLIENT_ACKED], 0)
             k = S[c, st.QUEUE_HEAD] if alone else choose(S, c, Q, code, lines, acked)
     behind = S[c, st.GAP_BEFORE] or (S[c, st.MODE] == st.WAIT and S[c, st.LOST])
     if k < 0 and behind and take_up(S, c, Q, code, acked):
         R[row, st.ODDITIES] |= st.REALIGNED
-    if S[c, st.LOST]:
-        if S[c, st.QUEUE_HEAD] < 0:
-            S[c, st.LOST] = 0
-        elif k < 0:
-            S[c, st.LOST] = 2
+    if S[c, st.ALL_SEEN] == 0 and acked >= said_so_far(S, c, Q, G):
+        S[c, st.ALL_SEEN] = end
     if k < 0:
         return nr
     verb = Q[k, st.Q_VERB]
     R[row, st.ANSWERS] = Q[k, st.Q_NUMBER]
     R[row, st.VERB] = verb
+    sure = says_what_it_answers(code, lines, verb) > 0
     if (verb == V_DATA_END or verb == V_BDAT or verb == V_BURL) and replies_due(S, c, Q, k, code) > 0:
         return nr
     dequeue(Q, S, c)
-    if S[c, st.LOST] and S[c, st.QUEUE_HEAD] < 0:
+    if sure and S[c, st.QUEUE_HEAD] < 0:
         S[c, st.LOST] = 0
     follow(S, c, verb, reply_class)
     return nr
@@ -284,6 +298,8 @@ def break_reply(S: Table, c: int, k: int, R: Table, nr: int, Q: Table, G: Table,
     seen = seen and S[c, st.REPLY_SEPARATOR] in (BLANK, HYPHEN)
     if seen:
         S[c, st.REPLY_CODE] = S[c, st.REPLY_DIGITS]
+    if S[c, st.REPLY_BEHIND]:
+        why |= st.BEHIND_GAP
     S[c, st.REPLY_BEHIND] = 0
     if (
         S[c, st.REPLY_TAIL] > 0
@@ -305,7 +321,7 @@ def break_reply(S: Table, c: int, k: int, R: Table, nr: int, Q: Table, G: Table,
     R[nr - 1, st.LINES] = S[c, st.REPLY_LINES] + (1 if S[c, st.REPLY_COLUMN] > 0 else 0)
     R[nr - 1, st.AT] = S[c, st.COMMANDS]
     S[c, st.REPLY_LENGTH] = 0
-    return answer(R, nr, S, c, Q, G)
+    return answer(R, nr, S, c, Q, G, G[k, OFFSET] if G[k, POS] < 0 else G[k, OFFSET] + G[k, LENGTH])
 
 
 @kernel
@@ -320,7 +336,8 @@ def lose_server(S: Table, c: int, k: int, end: int, R: Table, nr: int, Q: Table,
     if S[c, st.LMTP] == 0 and S[c, st.QUEUE_HEAD] < 0:
         S[c, st.LMTP] = 2
     if S[c, st.QUEUE_HEAD] >= 0:
-        S[c, st.LOST] = 2
+        S[c, st.LOST] = 1
+    may_hide_all(S, c, G[k, LENGTH])
     return nr
 
 
@@ -349,8 +366,20 @@ def read_server(
         S[c, st.SERVER_USED] = n
         return nr
     first = S[c, st.REPLY_SKIPS]
+    length, lines, code_before, column, digits, separator, before, odd, behind = (
+        S[c, st.REPLY_LENGTH], S[c, st.REPLY_LINES], S[c, st.REPLY_CODE], S[c, st.REPLY_COLUMN], S[c, st.REPLY_DIGITS],
+        S[c, st.REPLY_SEPARATOR], S[c, st.REPLY_BEFORE], S[c, st.REPLY_ODDITIES], S[c, st.REPLY_BEHIND],
+    )  # fmt: skip
     if first:
-        p = skip_rest(buf, k, p, e, G[k, ACKED], S, c)
+        q = skip_rest(buf, k, p, e, G[k, ACKED], S, c)
+        end = G[k, OFFSET] + q - G[k, POS]
+        if S[c, st.REPLY_SKIPS] == 3 or (first == 3 and S[c, st.REPLY_SKIPS] == 0):
+            end -= S[c, st.REPLY_COLUMN]  # of a reply's code
+        if q > p and end > S[c, st.SERVER_LOST]:
+            if S[c, st.ALL_SEEN] == S[c, st.SERVER_LOST]:
+                S[c, st.ALL_SEEN] = end
+            S[c, st.SERVER_LOST] = end
+        p = q
     if p < e:
         if S[c, st.REPLY_LENGTH] == 0:
             S[c, st.REPLY_ACKED] = G[k, ACKED]
@@ -359,7 +388,7 @@ def read_server(
             S[c, st.REPLY_BEHIND] = S[c, st.CLIENT_ACKED] < S[c, st.SERVER_LOST]
         if done and S[c, st.REPLY_BEHIND]:
             if R[nr - 1, st.CODE] // 100 != 3:
-                R[nr - 1, st.ODDITIES] |= st.GAP
+                R[nr - 1, st.ODDITIES] |= st.GAP | st.BEHIND_GAP
             S[c, st.REPLY_BEHIND] = 0
         if done and is_tail(R, nr, S, c):
             nr -= 1
@@ -367,12 +396,17 @@ def read_server(
         elif done:
             begun = R[nr - 1, st.FIRST_POS] if R[nr - 1, st.FIRST_SEGMENT] == k else -1
             code = R[nr - 1, st.CODE]
-            final = begun >= 0 and code >= 200 and code // 100 != 3 and code != 421
+            final = code >= 200 and code // 100 != 3 and code != 421
             seen = S[c, st.REPLY_ACKED] if S[c, st.REPLY_ACKED] >= 0 else ANY_NUMBER
             if final and S[c, st.MODE] == st.CONTENT and S[c, st.QUEUE_HEAD] < 0 and unassume(S, c, G, seen):
                 S[c, st.REPLIES] -= 1  # read again, behind the commands
-                S[c, st.SERVER_USED] = begun - G[k, POS]
+                S[c, st.SERVER_USED] = begun - G[k, POS] if begun >= 0 else used
+                if begun < 0:
+                    S[c, st.REPLY_LENGTH], S[c, st.REPLY_LINES], S[c, st.REPLY_CODE] = length, lines, code_before
+                    S[c, st.REPLY_COLUMN], S[c, st.REPLY_DIGITS], S[c, st.REPLY_SEPARATOR] = column, digits, separator
+                    S[c, st.REPLY_BEFORE], S[c, st.REPLY_ODDITIES], S[c, st.REPLY_BEHIND] = before, odd, behind
+                    S[c, st.REPLY_SKIPS] = first
                 return nr - 1
-            nr = answer(R, nr, S, c, Q, G)
+            nr = answer(R, nr, S, c, Q, G, G[k, OFFSET] + p - G[k, POS])
     S[c, st.SERVER_USED] = p - G[k, POS]
     return nr

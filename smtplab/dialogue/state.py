@@ -41,8 +41,8 @@ LMTP, RECIPIENTS = (
     39,
     40,
 )  # 1 LHLO accepted, 2 the hello may be lost, 3 another; recipients accepted, -1 unknown
-LOST = 41  # 1: octets of the client were lost: replies are paired only where they say themselves what they answer; 2: since then
-# the server has answered, or octets of its own are lost: a client that goes on counts every command as answered
+LOST = 41  # 1: octets were lost that may have been commands or replies: replies are paired only where they say themselves what
+# they answer, until a client that waits for replies goes on; see ALL_SEEN and STREAMS
 CLIENT_ACKED = 42  # octets of the server's stream that the client had seen when it sent what is being read
 # the server's open reply
 REPLY_SEGMENT, REPLY_POS, REPLY_LENGTH, REPLY_LINES, REPLY_CODE = 43, 44, 45, 46, 47
@@ -57,7 +57,9 @@ MUTE_SERVER = 57  # no octet of the server was captured
 BEGINS = 58  # the server's stream was captured from its beginning
 ODD_MARK = 59  # octets of that dot's line
 GAP_BEFORE = 60  # octets of the client are missing between the last command and the next
-SERVER_LOST = 61  # end of the server's last gap: a command whose sender had not seen so far may be answered inside it
+SERVER_LOST = (
+    61  # end of the server's last gap, and of the line it cut: who had not seen so far may be answered inside it
+)
 REREAD = 62  # octets read again because a reply ended content at an odd dot before them
 REPLY_TAIL, TAIL_ACKED = 63, 64  # code of a multi-line reply that a gap broke (0 none), and its REPLY_ACKED
 # who speaks which role, and where SMTP begins
@@ -76,7 +78,11 @@ SEEN_BEFORE = 76  # octets of the server's stream that the client had seen befor
 ASSUMED = 77  # 1: no 354 was captured, the client went on; whether it sends content, the next reply will say
 REPLY_BEHIND = 78  # 1: the open reply follows a gap at once, and may be the rest of one that began in it
 SERVER_GONE = 79  # as SERVER_LOST, of gaps that are whole packets
-STATE_FIELDS = 80
+ALL_SEEN = 80  # end of the first reply whose sender had seen all that the client has said, or of a gap that may hide it; 0 none
+STREAMS = 81  # 1: the client was seen to go on before it had all replies to what it had said
+QUEUED = 82  # unanswered commands
+SHORTEST = 83  # octets of the shortest final reply of one line so far, 0 none
+STATE_FIELDS = 84
 
 # --- modes
 COMMAND, WAIT, CONTENT, CHUNK, ANSWER, TLS, PREAMBLE = range(7)
@@ -122,7 +128,7 @@ ODD_DOT = 64  # content has a lone dot with other line ends than CRLF, or was en
 GAP = 128  # octets of it are missing
 UNFINISHED = 256  # it had not ended when the capture or the stream did
 MIXED_CODES = 512  # a multi-line reply whose lines have different codes (RFC 5321 4.2.1)
-BEHIND_GAP = 2048  # of a command: octets of the client before it are missing
+BEHIND_GAP = 2048  # of a command: octets of the client before it are missing; of a reply: it may have begun in a gap
 REALIGNED = (
     4096  # of a reply: it says what it answers, and passed over commands that had none, or whose octets are missing
 )

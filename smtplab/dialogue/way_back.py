@@ -24,8 +24,8 @@ ANY_NUMBER = 1 << 62
 
 @kernel
 def went_on(Q: Table, k: int, code: int, acked: int) -> Any:
-    """Whether the server had seen more than this command; as a client waits for 354, 334 and 220, another such one is lost."""
-    return (code == 354 or code == 334 or code == 220) and acked != ANY_NUMBER and acked > Q[k, st.Q_END]
+    """Whether the server had seen more than this command; as a client waits for such a reply, another such command is lost."""
+    return (code == 354 or code == 334 or code == 220 or code == 250) and acked != ANY_NUMBER and acked > Q[k, st.Q_END]
 
 
 @kernel
@@ -68,6 +68,8 @@ def take_up(S: Table, c: int, Q: Table, code: int, acked: int) -> Any:
     S[c, st.UNSURE] = 0
     while S[c, st.QUEUE_HEAD] >= 0 and Q[S[c, st.QUEUE_HEAD], st.Q_END] <= acked:
         forget(Q, S, c)  # replies come in order: what stood before the lost command has had its own
+    if S[c, st.QUEUE_HEAD] < 0:
+        S[c, st.LOST] = 0  # and a client sends nothing behind it until it has seen this one
     if code == 354:
         begin_content(S, c)
         S[c, st.CONTENT_ODDITIES] |= st.GAP  # how much of it was lost with the command is not known

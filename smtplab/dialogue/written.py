@@ -10,6 +10,19 @@ from smtplab.kernels import Table, kernel
 
 
 @kernel
+def holds_all(S: Table, c: int, size: int) -> Any:
+    """Whether `size` octets of replies may answer every unanswered command, if none is shorter than those seen."""
+    return S[c, st.QUEUED] == 1 or size >= S[c, st.QUEUED] * S[c, st.SHORTEST]
+
+
+@kernel
+def may_hide_all(S: Table, c: int, size: int) -> Any:
+    """Replies are lost, `size` octets: they may be all that the client waits for."""
+    if S[c, st.ALL_SEEN] == 0 and holds_all(S, c, size):
+        S[c, st.ALL_SEEN] = S[c, st.SERVER_LOST]
+
+
+@kernel
 def enqueue(Q: Table, S: Table, c: int, verb: int, number: int, end: int) -> Any:
     """Add an unanswered command."""
     k = Q[0, st.Q_NEXT]
@@ -29,14 +42,18 @@ def enqueue(Q: Table, S: Table, c: int, verb: int, number: int, end: int) -> Any
     else:
         Q[S[c, st.QUEUE_TAIL], st.Q_NEXT] = k
     S[c, st.QUEUE_TAIL] = k
+    S[c, st.QUEUED] += 1
+    S[c, st.ALL_SEEN] = 0
     if 0 <= S[c, st.CLIENT_ACKED] < S[c, st.SERVER_LOST]:
-        S[c, st.LOST] = 2
+        S[c, st.LOST] = 1
+        may_hide_all(S, c, S[c, st.SERVER_LOST] - S[c, st.CLIENT_ACKED])
 
 
 @kernel
 def dequeue(Q: Table, S: Table, c: int) -> Any:
     """Drop the oldest unanswered command."""
     k = S[c, st.QUEUE_HEAD]
+    S[c, st.QUEUED] -= 1
     S[c, st.QUEUE_HEAD] = Q[k, st.Q_NEXT]
     Q[k, st.Q_NEXT] = Q[0, st.Q_NEXT]
     Q[0, st.Q_NEXT] = k

@@ -124,7 +124,7 @@ def commands(wire: Wire, envelope: Envelopes) -> pd.DataFrame:
             "parameters": columns.maps(np.cumsum(spread), envelope.keys, envelope.values),
             "time": columns.time(time, lost),
             "reply_time": columns.time(reply_time, none),
-            "latency": columns.span(latency, none | lost | ~wire.whole | (latency < 0)),
+            "latency": columns.span(latency, none | lost | ~wire.whole | at(wire.unbegun, reply) | (latency < 0)),
             "waited": columns.span(waited, ~same | lost | (waited < 0)),
             "reply": columns.maybe(at(lines.reply[st.NUMBER], reply), none),
             "code": columns.maybe(lines.code, none),

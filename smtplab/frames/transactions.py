@@ -54,6 +54,7 @@ class Transactions:
         self.body = inside & ((verb == DATA_END) & with_body | chunk)
         self.how, self.closing = self._closings()
         self.size, self.carried = self._sizes(chunk)
+        self.of_one = self._of_one()
         self._outcomes(verb, code, inside)
 
     def last(self, mask: Mask) -> Integers:
@@ -107,6 +108,8 @@ class Transactions:
         at_ = last[contents[st.SESSION]]
         own = np.flatnonzero((at_ >= 0) & np.isin(at(self.how, at_), (tx.BY_SESSION_END, tx.BY_421)))
         self.open_content[at_[own]] = own
+        self.open_with_gap = np.zeros(self.count, bool)
+        self.open_with_gap[at_[own]] = contents[st.ODDITIES][own] & st.GAP > 0
         size[at_[own]] += (contents[st.BODY_RAW] - contents[st.BODY_STUFFED])[own]
         carried[at_[own]] = True
         return size, carried
@@ -118,26 +121,32 @@ class Transactions:
         end = self.content_end
         end_code = at(code, end) * (end >= 0)
         accepted = end_code // 100 == 2
+        end_refused = (end_code >= 400) & ~self.of_one
         mail_refused = no[lines.opened] & among(verb[lines.opened], MAILS)
         all_refused = self.any(rcpt & no) & ~self.any(rcpt & ~no)
         data_refused = self.last(inside & no & among(verb, [DATA, BDAT, BURL]))
+        lossy = lines.state[:, st.HAD_GAP][self.session] > 0
+        unknown = inside & (lines.reply_of < 0)  # behind lost octets it may have been refused
         # asked again and let in: an earlier refusal of DATA is past
         let_in = self.last(inside & (verb == DATA) & (code // 100 == 3))
+        let_in = np.where(lossy, self.last((unknown | (code // 100 == 3)) & (verb == DATA)), let_in)
         refused_rcpt = self.last(rcpt & no)
         # The first refusal decides: what a client that pipelines sends behind it gets a 503 that says nothing more.
         refusal = np.where(all_refused, refused_rcpt, np.where(data_refused > let_in, data_refused, -1))
         refusal = np.where(mail_refused, lines.opened, refusal)
-        deciding = np.where(accepted | (end_code >= 400), end, refusal)
+        deciding = np.where(accepted | end_refused, end, np.where(self.of_one, -1, refusal))
         # a refusal of RCPT or DATA is not the last word where commands behind it are lost
-        rejected = ~accepted & (deciding >= 0) & ((how != tx.BY_GAP) | mail_refused | (end_code >= 400))
+        rejected = ~accepted & (deciding >= 0) & ((how != tx.BY_GAP) | mail_refused | end_refused)
         # given up, or never decided? Content whose reply never came, a command left without a reply, octets that were lost, and
         # a capture that stops in the middle leave it open; RSET, QUIT, a new hello and a broken connection give it up.
         last = self.last(inside)
         closed = self._connection_closed()[self.session]
         unanswered = (lines.reply_of[last] < 0) & (verb[last] != QUIT) if self.count else np.zeros(0, bool)
         undecided = (
-            ((end >= 0) & (end_code == 0) & (self.closing < 0))
+            ((end >= 0) & ((end_code == 0) | self.of_one) & (self.closing < 0))
             | (how == tx.BY_GAP)
+            | ((self.open_content >= 0) & (lossy | self.open_with_gap))
+            | (lossy & self.any(unknown & among(verb, [*MAILS, RCPT, DATA, BDAT, BURL])))
             | self._one_sided()[self.session]
             | ((how == tx.BY_SESSION_END) & (~closed | (unanswered & (self.open_content < 0))))
         )
@@ -145,6 +154,25 @@ class Transactions:
             accepted, ACCEPTED, np.where(rejected, REJECTED, np.where(undecided, INCOMPLETE, ABORTED))
         )
         self.deciding = np.where(self.outcome <= REJECTED, deciding, -1)
+
+    def _of_one(self) -> Mask:
+        """Of each transaction, whether the one reply paired with its end may be of one recipient only.
+
+        So it is where the hello may be lost (LMTP, RFC 2033 4.2), or where lost octets hide how many recipients there are, and
+        another reply follows that is paired with nothing.
+        """
+        lines = self.wire.lines
+        lmtp, lossy = (lines.state[:, field][self.session] for field in (st.LMTP, st.HAD_GAP))
+        first = at(lines.reply_of, self.content_end)
+        following = np.minimum(first + 1, len(lines.reply) - 1)
+        follows = (first >= 0) & (self.content_end >= 0) & (at(lines.reply[st.SESSION], following) == self.session)
+        follows &= (following > first) & (at(lines.command_of, following) < 0)
+        of_one: Mask = (
+            ((lmtp == 2) | ((lmtp == 1) & (lossy > 0)))
+            & follows
+            & (at(lines.reply[st.CODE], following) != CLOSING_CODE)
+        )
+        return of_one
 
     def _one_sided(self) -> Mask:
         """Of each session, whether no octet of the server was captured."""
@@ -308,7 +336,7 @@ def recipients(t: Transactions) -> pd.DataFrame:
     latency = at(wire.reply_time, reply) - wire.command_time[command]
     offsets = starts(np.diff(envelope.offsets)[rows])
     picked = np.repeat(envelope.offsets[:-1][rows] - offsets[:-1], np.diff(offsets)) + np.arange(offsets[-1])
-    unknown = none | (wire.command_packet[command] < 0) | ~wire.whole[command] | (latency < 0)
+    unknown = none | (wire.command_packet[command] < 0) | ~wire.whole[command] | (latency < 0) | at(wire.unbegun, reply)
     return columns.build(
         schema.RECIPIENTS,
         {
@@ -335,7 +363,7 @@ def _final_replies(t: Transactions, command: Integers, accepted: Mask) -> Intege
     lines = t.wire.lines
     transaction = np.where(accepted, t.of[command], -1)
     end = np.where(transaction >= 0, at(t.content_end, transaction), -1)
-    final = np.where(end >= 0, at(lines.deciding, end), -1)
+    final = np.where((end >= 0) & ~at(t.of_one, transaction), at(lines.deciding, end), -1)
     command_of, code = lines.command_of, lines.reply[st.CODE]
     answers = np.flatnonzero(command_of >= 0)
     several = np.flatnonzero(np.bincount(command_of[answers], minlength=len(lines.command)) > 1)

@@ -250,6 +250,12 @@ class Wire:
         whole: Mask = (self.lines.command[st.ODDITIES] & (st.GAP | st.UNFINISHED)) == 0
         return whole
 
+    @property
+    def unbegun(self) -> Mask:
+        """Of each reply, whether it may have begun in lost octets."""
+        unbegun: Mask = (self.lines.reply[st.ODDITIES] & st.BEHIND_GAP) > 0
+        return unbegun
+
     def swapped(self, rows: Rows) -> Mask:
         """Of the commands, or the replies: whether the roles of the two sides were swapped when they were sent."""
         if not among(self.lines.command[st.VERB], TURNS).any():
