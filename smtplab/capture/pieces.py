@@ -138,7 +138,7 @@ class Pieces:
         closed = (rows[:, tcp.FINISH : tcp.FINISH + 2] >= 0).all(axis=1) | (rows[:, tcp.RESET : tcp.RESET + 2] > 0).any(
             axis=1
         )
-        newest = packets.time.max(initial=0)
+        newest = np.max(packets.time, initial=0)
         rested: NDArray[np.bool_] = closed & (packets.time[rows[:, tcp.LAST]] < newest - REST)
         return over | rested
 

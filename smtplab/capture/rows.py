@@ -29,7 +29,7 @@ def narrow(numbers: NDArray[Any]) -> NDArray[Any]:
 
 def halved(table: NDArray[np.int64]) -> NDArray[Any]:
     """A copy in 32 bits, where that holds them all."""
-    fits = not table.size or width(int(table.min()), int(table.max())) != WIDE
+    fits = not table.size or width(int(np.min(table)), int(np.max(table))) != WIDE
     return table.astype(np.int32 if fits else np.int64)
 
 

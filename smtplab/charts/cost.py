@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from smtplab.charts.chart import Chart, inline, nothing, styled, with_frame
@@ -125,7 +126,8 @@ def _sentence(frame: pd.DataFrame) -> str:
     names = frame["encodings"].fillna("unknown").tolist()
     told = f"Cost of {counted(len(frame), 'session')} with files"
     least, most = (
-        f"{ratio[row]:.2f} octets for each of the file with {names[row]}" for row in (ratio.argmin(), ratio.argmax())
+        f"{ratio[row]:.2f} octets for each of the file with {names[row]}"
+        for row in (np.argmin(ratio), np.argmax(ratio))
     )
     return (
         f"{told}: {least}"

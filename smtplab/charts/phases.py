@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+import numpy as np
 import pandas as pd
 
 from smtplab.charts.chart import WIDTH, Chart, inline, nothing, phase_colours, styled
@@ -193,8 +194,8 @@ def _sentence(shown: pd.DataFrame, stretches: pd.DataFrame, by: str, count: int,
     if len(shown) < count:
         which = f"sessions {first + 1} to {first + len(shown)} of {count}"
     lasted = milliseconds(shown["duration"])
-    longest = shown["session"].iloc[int(lasted.argmax())]
-    told = f"Phases of {which}, by {by}: longest session {longest} with {span(round(lasted.max() * 1e6))}"
+    longest = shown["session"].iloc[int(np.argmax(lasted))]
+    told = f"Phases of {which}, by {by}: longest session {longest} with {span(round(np.max(lasted) * 1e6))}"
     if not spent.sum() > 0:
         return told
     return f"{told}, most time in {spent.idxmax()} ({100 * spent.max() / spent.sum():.0f} %)"

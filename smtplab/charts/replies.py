@@ -48,7 +48,7 @@ def replies(capture: CaptureFrames, *, limit: int = 30, theme: str = "light") ->
     sentence = f"Replies to {counted(total, 'command')} of {counted(frame['verb'].nunique(), 'verb')}: "
     sentence += f"{counted(int(refused['count'].sum()), 'command')} refused"
     if len(refused):
-        often = refused.iloc[int(refused["count"].to_numpy().argmax())]
+        often = refused.iloc[int(np.argmax(refused["count"].to_numpy()))]
         sentence += f", most often {_kind(often)} after {visible(one_line(often['verb'], 24))}"
     bars = []
     for number, row in enumerate(shown.to_dict("records")):

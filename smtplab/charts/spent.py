@@ -43,7 +43,7 @@ def time(capture: CaptureFrames, *, session: int | Sequence[int] | None = None, 
     which = f"session {shown['session'].iloc[0]}" if len(shown) == 1 else f"{counted(len(shown), 'session')} (mean)"
     totals = {side: float(frame[side].sum()) for side in SIDES}
     whole = sum(totals.values())
-    most = frame["phase"].iloc[int(frame[list(SIDES)].to_numpy().sum(axis=1).argmax())]
+    most = frame["phase"].iloc[int(np.argmax(frame[list(SIDES)].to_numpy().sum(axis=1)))]
     parts = ", ".join(f"{side} {_ms(totals[side])} ({100 * totals[side] / whole:.0f} %)" for side in SIDES)
     sentence = f"Where the time of {which} went: {_ms(whole)} in all, {parts}, most in {most}"
     unknown = int(shown["rtt"].isna().sum())

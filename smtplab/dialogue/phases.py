@@ -190,8 +190,8 @@ def _by_session(values: Integers, session: Integers, least: Integers) -> Integer
     if not len(values):
         return values
     # one accumulation over all: each session's values lifted above everything before it, by its rank among the sessions
-    base = int(least.min())
-    height = int(max(values.max(), least.max())) - base + 1
+    base = int(np.min(least))
+    height = int(max(np.max(values), np.max(least))) - base + 1
     if height * (int(session[-1]) + 1) < 1 << 62:
         lifted = np.maximum(values, least[session]) - base + session * height
         return np.maximum.accumulate(lifted) - session * height + base

@@ -314,7 +314,7 @@ def _shaken(rows: list[NDArray[Any]], opened: Opened) -> tuple[int, int, int]:
     def packet(side: int, offset: int) -> int:
         if offset < 0 or not len(rows[side]):
             return -1
-        row = rows[side][np.searchsorted(rows[side][:, layout.OFFSET], offset, side="right") - 1]
+        row = rows[side][int(np.searchsorted(rows[side][:, layout.OFFSET], offset, side="right")) - 1]
         return int(row[layout.PACKET]) if row[layout.POS] >= 0 else -1
 
     client = int(opened.said.swapped)

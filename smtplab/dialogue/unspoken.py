@@ -188,7 +188,7 @@ def bounded(parts: Rows, ports: Integers) -> Unspoken:
         groups = grouped(part[np.isin(part[:, PORT], ports)])
         number += np.bincount(groups[:, KIND], minlength=KINDS)
         most = _largest(np.concatenate([most, groups]), np.full(KINDS, MOST_GROUPS))
-    if number.max() <= MOST_GROUPS:
+    if np.max(number) <= MOST_GROUPS:
         return Unspoken(most)
     most = _largest(most, np.where(number <= MOST_GROUPS, MOST_GROUPS, MOST_GROUPS - 1))
     rest = most[:0]
@@ -220,7 +220,7 @@ def _largest(groups: Groups, limits: Integers) -> Groups:
 def _order(groups: Groups, fields: Iterable[int]) -> Integers:
     """The order of the rows by these fields, the last counting most; fields of one value cost nothing."""
     columns = [groups[:, field] for field in fields]
-    varying = [column for column in columns if column.min() != column.max()]
+    varying = [column for column in columns if np.min(column) != np.max(column)]
     return np.lexsort(varying) if varying else np.arange(len(groups))
 
 

@@ -154,7 +154,7 @@ class Grown:
 
     def _take(self, more: More) -> None:
         """Make a part of the new packets, of what their connections had before, and of small parts."""
-        known = max(int(more.connection.max()) + 1, len(self._owner))
+        known = max(int(np.max(more.connection)) + 1, len(self._owner))
         self._owner = np.append(self._owner, np.full(known - len(self._owner), NOBODY, np.int32))
         renewed = np.zeros(known, bool)
         renewed[more.connection] = True

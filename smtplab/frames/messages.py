@@ -113,7 +113,7 @@ class Contents:
         lines, pieces = self.t.wire.lines, self._pieces[chosen]
         first, end = 0, 0
         if len(pieces):
-            first, end = int(pieces[:, places.PIECE_SEGMENT].min()), int(self._last[chosen].max()) + 1
+            first, end = int(pieces[:, places.PIECE_SEGMENT].min()), int(np.max(self._last[chosen])) + 1
             pieces[:, places.PIECE_SEGMENT] -= first
         buf, rows = lines.packets.buf, lines.segments.between(first, end)
         holes = np.empty((64, 3), np.int64)

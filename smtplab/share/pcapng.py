@@ -38,8 +38,8 @@ class Layout:
     def __init__(self, link: Integers, time: Integers, captured: Integers, keys: Iterable[bytes] = ()) -> None:
         links, self._interface = np.unique(link, return_inverse=True)
         # Times outside of what 62 bits of nanoseconds after 1970 say are counted from a second that fits (if_tsoffset).
-        fits = not len(time) or (int(time.min()) >= 0 and int(time.max()) <= pcapng.FARTHEST)
-        since = 0 if fits else int(time.min()) // SECOND
+        fits = not len(time) or (int(np.min(time)) >= 0 and int(np.max(time)) <= pcapng.FARTHEST)
+        since = 0 if fits else int(np.min(time)) // SECOND
         clock = struct.pack("<HHB3x", pcapng.TS_RESOLUTION, 1, NANOSECONDS)
         if since:
             clock += struct.pack("<HHq", pcapng.TS_OFFSET, 8, since)
