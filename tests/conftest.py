@@ -84,6 +84,14 @@ def captures() -> Path:
     return REPOSITORY / "captures"
 
 
+@pytest.fixture
+def one(captures: Path) -> Any:
+    """The session of one mail to two recipients, a capture of its own each time."""
+    import smtplab
+
+    return smtplab.open(captures / "one-mail.pcap").session(0)
+
+
 @pytest.fixture(scope="session")
 def corpus() -> Path:
     """A collection of captures beside the repository; tests that read it are skipped where it is missing."""

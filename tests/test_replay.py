@@ -52,11 +52,6 @@ def server() -> Iterator[Any]:
         yield running
 
 
-@pytest.fixture
-def one(captures: Path) -> smtplab.Session:
-    return opened(captures / "one-mail.pcap").session(0)
-
-
 @pytest.mark.parametrize("path", EACH_SMALL)
 @pytest.mark.slow
 def test_every_capture_ends_and_every_reply_is_accounted_for(path: Path, server: Any) -> None:

@@ -21,11 +21,6 @@ def server() -> Iterator[Any]:
         yield running
 
 
-@pytest.fixture
-def one(captures: Path) -> smtplab.Session:
-    return smtplab.open(captures / "one-mail.pcap").session(0)
-
-
 @pytest.mark.parametrize(
     ("options", "words"),
     [

@@ -318,7 +318,7 @@ class Wire:
     @cached_property
     def last_hello(self) -> Integers:
         """Of each session, its last HELO, EHLO or LHLO, -1 none."""
-        rows = np.flatnonzero(np.isin(self.lines.command[st.VERB], HELLOS))
+        rows = np.flatnonzero(among(self.lines.command[st.VERB], HELLOS))
         last = np.full(self.lines.sessions, -1, np.int64)
         last[self.lines.command[st.SESSION][rows]] = rows  # ascending: the last one stays
         return last
